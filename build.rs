@@ -1,0 +1,3 @@
+//! Embeds the browser script.
+
+fn main() {}

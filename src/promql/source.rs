@@ -1,0 +1,61 @@
+//! What the engine reads from.
+
+use std::sync::Arc;
+
+use crate::base::clock::BoxFuture;
+use crate::base::{Labels, Matcher, Timestamp};
+use crate::sketch::NativeHistogram;
+
+/// Which samples are wanted: all with `start < t <= end` whose series satisfies every matcher.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Selection {
+    /// All must match; one of them usually names the metric.
+    pub matchers: Vec<Matcher>,
+    /// Exclusive.
+    pub start: Timestamp,
+    /// Inclusive.
+    pub end: Timestamp,
+}
+
+/// The samples of one series, ascending in time. A series has floats, histograms or, after a change of
+/// type, both.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SeriesSamples {
+    /// With the metric's name.
+    pub labels: Labels,
+    /// Plain samples; a staleness marker is a NaN with [`STALE_NAN`]'s bits.
+    pub floats: Vec<(Timestamp, f64)>,
+    /// Histogram samples.
+    pub histograms: Vec<(Timestamp, Arc<NativeHistogram>)>,
+}
+
+/// The bits of the NaN that marks a series as stale (Prometheus, `model/value/value.go`).
+pub const STALE_NAN: u64 = 0x7ff0_0000_0000_0002;
+
+/// Whether a sample is a staleness marker.
+pub fn is_stale(value: f64) -> bool {
+    value.to_bits() == STALE_NAN
+}
+
+/// Why samples could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The storage failed.
+    #[error("stored samples could not be read")]
+    Storage(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// More samples than a query may load.
+    #[error("query would load more than {limit} samples")]
+    TooManySamples {
+        /// The limit.
+        limit: usize,
+    },
+}
+
+/// Where samples and labels come from.
+pub trait Source: Send + Sync {
+    /// The samples of a selection, in no particular order of series.
+    fn select<'a>(&'a self, selection: &'a Selection) -> BoxFuture<'a, Result<Vec<SeriesSamples>, SourceError>>;
+
+    /// The label sets of the series that satisfy all matchers and have a sample in the range.
+    fn series<'a>(&'a self, selection: &'a Selection) -> BoxFuture<'a, Result<Vec<Labels>, SourceError>>;
+}

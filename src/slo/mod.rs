@@ -1,0 +1,8 @@
+//! Objectives: pure definitions, what they compile to, and the arithmetic of budgets. No clock, no
+//! storage, no I/O.
+
+pub mod compiled;
+pub mod objective;
+
+pub use compiled::{AlertRule, CompiledObjective, Measure, RuleKind};
+pub use objective::{Budget, Comparison, Indicator, Level, NoData, Objective, ObjectiveError, RatioSide, Unit, Window};

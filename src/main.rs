@@ -1,1 +1,3 @@
+//! Entry.
+
 fn main() {}

@@ -6,6 +6,6 @@
 pub mod model;
 
 pub use model::{
-    ActError, Action, AlertPhase, AuditEntry, Delivery, GroupStatus, Incident, IncidentDetail, IncidentState,
-    ObjectiveStatus, OnCall, StatusKind, TimelineEntry,
+    ActError, Action, AlertPhase, AuditEntry, BudgetLeft, Delivery, GroupStatus, Incident, IncidentDetail,
+    IncidentState, ObjectiveStatus, Objectives, OnCall, StatusKind, TimelineEntry,
 };

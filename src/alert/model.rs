@@ -1,10 +1,14 @@
 //! What on-call sees: incidents, their story, and the state of each objective.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::base::clock::BoxFuture;
 use crate::base::id::IncidentId;
 use crate::base::{Labels, Severity, Timestamp};
+use crate::promql::SourceError;
+use crate::slo::{BudgetReport, CompiledObjective, Window};
 
 /// The phase of one alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -189,8 +193,24 @@ pub trait OnCall: Send + Sync {
     ) -> BoxFuture<'a, Result<Incident, ActError>>;
     /// The audit trail since an instant, oldest first, at most `limit`.
     fn audit(&self, since: Timestamp, limit: usize) -> BoxFuture<'_, Result<Vec<AuditEntry>, ActError>>;
-    /// The state of every objective at the last evaluation.
-    fn objectives(&self) -> Vec<ObjectiveStatus>;
+}
+
+/// What the web pages, the API and the command line ask of objectives.
+pub trait Objectives: Send + Sync {
+    /// The state of every objective at the last evaluation, in the order of the files.
+    fn statuses(&self) -> Vec<ObjectiveStatus>;
+    /// The definition of one objective with what it compiles to.
+    fn compiled(&self, name: &str) -> Option<Arc<CompiledObjective>>;
+    /// The budget of one objective at `now` over `window` (its own when `None`);
+    /// `Ok(None)` when there is no such objective or it has no budget.
+    fn budget<'a>(
+        &'a self,
+        name: &'a str,
+        window: Option<Window>,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<BudgetReport>, SourceError>>;
+    /// When the last evaluation began, and how late it was; for readiness.
+    fn last_evaluation(&self) -> Option<Timestamp>;
 }
 
 /// The word for an objective's or group's state.

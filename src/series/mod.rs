@@ -7,10 +7,12 @@
 
 pub mod batch;
 pub mod catalog;
+pub mod known;
 pub mod vitals;
 
-pub use batch::{Batch, Delta, Item, Observation, RecordError, Recorder};
+pub use batch::{Batch, Delta, Item, Observation, RecordError, Recorded, Recorder};
 pub use catalog::MetricCatalog;
+pub use known::{Exposed, ExposedValue, Known, MetricType, PendingVital, SeriesStats};
 pub use vitals::{VitalKey, VitalReport};
 
 /// The length of a slot.

@@ -1,0 +1,1 @@
+-- Series, ticks and chunks.

@@ -1,0 +1,1 @@
+-- Alert states, incidents, their timelines, the audit trail.

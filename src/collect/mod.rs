@@ -1,0 +1,1 @@
+//! What we go and fetch: Redis, PostgreSQL, and the texts of both when they are pushed.

@@ -1,0 +1,1 @@
+//! Files, environment and flags become each module's settings.

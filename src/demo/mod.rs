@@ -1,0 +1,1 @@
+//! A small shop, really served and really loaded, with faults on a schedule.

@@ -1,0 +1,1 @@
+//! Prometheus rules, Grafana dashboards, Alertmanager configuration, from the same definitions.

@@ -1,0 +1,1 @@
+//! Bytes become validated batches; no sockets here.

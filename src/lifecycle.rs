@@ -1,0 +1,1 @@
+//! Named tasks, and starting and stopping in order.

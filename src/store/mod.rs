@@ -1,0 +1,4 @@
+//! The storage traits, implemented: SQLite by default. Statements are constants beside their method.
+
+pub mod migrate;
+pub mod sqlite;

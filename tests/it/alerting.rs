@@ -1,0 +1,1 @@
+//! From a fault to a page: the whole way.

@@ -1,0 +1,1 @@
+//! Exported rules and dashboards, read by the real programs.

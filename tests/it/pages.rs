@@ -1,0 +1,1 @@
+//! The web pages and the browser script, in headless Chromium.

@@ -1,0 +1,1 @@
+//! The Prometheus API against the real Prometheus.

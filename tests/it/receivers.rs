@@ -1,0 +1,1 @@
+//! Stand-ins for PagerDuty, Slack and webhooks that check the wire format strictly.

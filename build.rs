@@ -9,7 +9,7 @@ use std::{env, fs};
 const FILES: [&str; 2] = ["plimsoll.js", "plimsoll.attr.js"];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let dist = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("web/dist");
+    let dist = Path::new(env!("CARGO_MANIFEST_DIR")).join("web/dist");
     println!("cargo::rerun-if-changed=build.rs");
     // A missing path is always "changed"; so while nothing is built, its parent is watched instead.
     println!("cargo::rerun-if-changed={}", if dist.exists() { "web/dist" } else { "web" });
@@ -22,6 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     table.push_str("];\n");
-    fs::write(Path::new(&env::var("OUT_DIR")?).join("sdk.rs"), table)?;
+    let out = env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?;
+    fs::write(Path::new(&out).join("sdk.rs"), table)?;
     Ok(())
 }

@@ -106,7 +106,9 @@ fn describe(headers: &mut HeaderMap, tag: &str, caching: &'static str) {
         (HeaderName::from_static("cross-origin-resource-policy"), "cross-origin"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
-    headers.extend(fixed.map(|(name, value)| (name, HeaderValue::from_static(value))));
+    for (name, value) in fixed {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
     if let Ok(tag) = HeaderValue::from_str(tag) {
         headers.insert(header::ETAG, tag);
     }
@@ -133,6 +135,7 @@ mod tests {
         let pinned = kit.get(routes(), index["files"][0]["path"].as_str().unwrap()).await;
         assert_eq!(pinned.status, 200);
         assert!(pinned.header("cache-control").contains("immutable"));
+        assert_eq!(pinned.header("content-type"), "text/javascript; charset=utf-8");
         assert_eq!(pinned.header("cross-origin-resource-policy"), "cross-origin");
         let hash = base64::engine::general_purpose::STANDARD.encode(sha2::Sha384::digest(pinned.text.as_bytes()));
         assert_eq!(integrity, format!("sha384-{hash}"));

@@ -234,6 +234,15 @@ fn has(beacon: &Value, name: &str) -> bool {
     beacon["metrics"].as_array().is_some_and(|all| all.iter().any(|m| m["name"] == name))
 }
 
+/// Waits until the untouched library has a value.
+async fn measured(browser: &Browser, metric: &str) {
+    until(&format!("{metric} is measured"), Duration::from_secs(10), || async {
+        let value = browser.run(&format!("return values.{metric} || 0")).await;
+        if value.as_f64() > Some(0.0) { Ok(()) } else { Err(format!("{metric} is {value}")) }
+    })
+    .await;
+}
+
 fn as_map(values: &Value) -> BTreeMap<String, f64> {
     values.as_object().unwrap().iter().map(|(k, v)| (k.clone(), v.as_f64().unwrap())).collect()
 }
@@ -254,11 +263,7 @@ async fn the_script_reports_what_the_library_measures() {
     assert!(!early.to_string().contains("secret"));
 
     browser.click("#buy").await;
-    until("the interaction is measured", Duration::from_secs(10), || async {
-        let ready = browser.run("return values.INP || 0").await.as_f64().unwrap();
-        if ready > 0.0 { Ok(()) } else { Err("no INP".to_owned()) }
-    })
-    .await;
+    measured(&browser, "INP").await;
     browser.close().await;
     let last = beacon(&seen, "the final beacon", |b| b["final"] == true).await;
     assert!(has(&last, "TTFB") && has(&last, "INP"), "a final beacon has every metric: {last}");
@@ -288,6 +293,7 @@ async fn a_restored_page_is_a_view_of_its_own() {
     browser.back().await;
     let ended = beacon(&seen, "the first view ends", |b| b["final"] == true).await;
     assert_eq!(ended["view"], first["view"]);
+    measured(&browser, "LCP").await;
     browser.close().await;
     let restored = beacon(&seen, "the restored view", |b| b["view"] != first["view"]).await;
     assert_eq!(restored["navigation"], "back-forward-cache");

@@ -115,6 +115,18 @@ impl Browser {
     }
 }
 
+/// A killed driver would leave its browser running: the session is ended first.
+impl Drop for Browser {
+    fn drop(&mut self) {
+        use std::io::{Read as _, Write as _};
+        let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", self.port)) else { return };
+        let _set = stream.set_read_timeout(Some(Duration::from_secs(5)));
+        let head = format!("DELETE /session/{} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", self.session);
+        let _sent = stream.write_all(head.as_bytes());
+        let _answered = stream.read(&mut [0; 512]);
+    }
+}
+
 /// One HTTP request to chromedriver, on a connection of its own.
 async fn request(port: u16, method: &str, path: &str, body: Option<&Value>) -> Value {
     let body = body.map(Value::to_string).unwrap_or_default();
@@ -126,8 +138,20 @@ async fn request(port: u16, method: &str, path: &str, body: Option<&Value>) -> V
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.expect("chromedriver listens");
     stream.write_all((head + &body).as_bytes()).await.unwrap();
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.unwrap();
-    let text = String::from_utf8_lossy(&answer);
-    let (_, json) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no HTTP answer: {text}"));
-    serde_json::from_str(json).unwrap_or_else(|e| panic!("no JSON ({e}): {json}"))
+    let body = loop {
+        let end = answer.windows(4).position(|w| w == b"\r\n\r\n");
+        if let Some(body) = end.and_then(|end| whole_body(&answer[..end], &answer[end + 4..])) {
+            break body;
+        }
+        let read = stream.read_buf(&mut answer).await.unwrap();
+        assert!(read > 0, "the answer ends early: {}", String::from_utf8_lossy(&answer));
+    };
+    serde_json::from_slice(&body).unwrap_or_else(|e| panic!("no JSON ({e}): {}", String::from_utf8_lossy(&body)))
+}
+
+/// The body when all of it is there; chromedriver keeps connections open, so its length decides.
+fn whole_body(head: &[u8], rest: &[u8]) -> Option<Vec<u8>> {
+    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
+    let length = head.lines().find_map(|l| l.strip_prefix("content-length:")?.trim().parse().ok())?;
+    rest.get(..length).map(<[u8]>::to_vec)
 }

@@ -136,7 +136,8 @@ impl<'a> Writer<'a> {
             series.set(*label, cut(text, VALUE_LIMIT));
         }
         series.set(crate::base::METRIC_NAME, format!("redis_{name}"));
-        self.parsed.items.push(Item { labels: series.build(), at: self.at, delta: Delta::Sample(value) });
+        // `+ 0.0` makes the -0 of an empty sum a 0.
+        self.parsed.items.push(Item { labels: series.build(), at: self.at, delta: Delta::Sample(value + 0.0) });
     }
 
     /// As [`Self::put`], when there is a value.

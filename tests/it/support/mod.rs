@@ -5,6 +5,7 @@ pub mod plimsoll;
 pub mod postgres;
 pub mod process;
 pub mod prometheus;
+pub mod receiver;
 pub mod redis;
 pub mod smtp;
 pub mod wait;

@@ -35,7 +35,8 @@ impl Load {
             let (shop, http, clock) = (self.shop.clone(), self.http.clone(), self.clock.clone());
             customers.spawn(async move {
                 loop {
-                    clock.sleep(THINKS.mul_f64(rand::rng().random_range(0.0..2.0))).await;
+                    let thinks = THINKS.mul_f64(rand::rng().random_range(0.0..2.0));
+                    clock.sleep(thinks).await;
                     // An answer of 5xx or none at all is the shop's trouble, and what is being shown.
                     let _answer = request(&http, &shop).await;
                 }

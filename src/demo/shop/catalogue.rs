@@ -10,7 +10,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 pub const PRODUCTS: i64 = 5_000;
 
 /// One product.
-#[derive(Debug, Clone, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Product {
     /// 1 to [`PRODUCTS`].
     pub id: i64,
@@ -18,6 +18,14 @@ pub struct Product {
     pub name: String,
     /// In cents.
     pub price_cents: i64,
+}
+
+type Row = (i64, String, i64);
+
+impl From<Row> for Product {
+    fn from((id, name, price_cents): Row) -> Self {
+        Self { id, name, price_cents }
+    }
 }
 
 /// The shop's database could not be made or asked.
@@ -60,17 +68,21 @@ impl Catalogue {
 
     /// The products after this id.
     pub async fn list(&self, after: i64) -> Result<Vec<Product>, CatalogueError> {
-        Ok(sqlx::query_as(statements::LIST).bind(after).fetch_all(&self.pool).await?)
+        let rows: Vec<Row> = sqlx::query_as(statements::LIST).bind(after).fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(Product::from).collect())
     }
 
     /// One product.
     pub async fn detail(&self, id: i64) -> Result<Option<Product>, CatalogueError> {
-        Ok(sqlx::query_as(statements::DETAIL).bind(id).fetch_optional(&self.pool).await?)
+        let row: Option<Row> = sqlx::query_as(statements::DETAIL).bind(id).fetch_optional(&self.pool).await?;
+        Ok(row.map(Product::from))
     }
 
     /// The products whose name contains `text`.
     pub async fn search(&self, text: &str) -> Result<Vec<Product>, CatalogueError> {
-        Ok(sqlx::query_as(statements::SEARCH).bind(format!("%{text}%")).fetch_all(&self.pool).await?)
+        let pattern = format!("%{text}%");
+        let rows: Vec<Row> = sqlx::query_as(statements::SEARCH).bind(pattern).fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(Product::from).collect())
     }
 
     /// Stores an order.

@@ -196,3 +196,6 @@ async fn read(answer: &mut reqwest::Response, limit: usize) -> Result<(Bytes, bo
     }
     Ok((body.freeze(), false))
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,8 +3,8 @@ use std::collections::VecDeque;
 use parking_lot::Mutex;
 
 use super::*;
-use crate::base::{Clock, ManualClock};
 use crate::base::clock::BoxFuture;
+use crate::base::{Clock, ManualClock};
 use crate::notify::envelope::testing::envelope;
 use crate::notify::gate::Open;
 use crate::notify::sender::Receipt;
@@ -219,4 +219,25 @@ async fn a_sender_that_hangs_is_a_failed_attempt_and_holds_up_no_other_channel()
     let failed: Vec<_> = outbox.rows().into_iter().filter(|r| r.attempts == 1 && r.status == Status::Pending).collect();
     assert_eq!(failed.len(), PER_CHANNEL as usize);
     assert!(failed.iter().all(|r| r.error.as_deref() == Some("not sent within 60s")));
+}
+
+#[tokio::test]
+async fn a_process_that_dies_while_sending_is_taken_over_with_the_same_id() {
+    let bench = Bench::new(Scripted { hangs: true, ..Scripted::default() }, Open);
+    let page = envelope("slack", "k");
+    bench.put(&page);
+    {
+        let dying = bench.dispatcher.pump_once(bench.clock.now());
+        tokio::pin!(dying);
+        assert!(futures::poll!(&mut dying).is_pending());
+    }
+    assert_eq!((bench.sender.given.lock().len(), bench.status(0)), (1, Status::Sending));
+    let next: Arc<Scripted> = Arc::default();
+    let senders: HashMap<String, Arc<dyn Sender>> = [("slack".to_owned(), next.clone() as Arc<dyn Sender>)].into();
+    let clock: SharedClock = Arc::new(bench.clock.clone());
+    let successor = Dispatcher::new(bench.outbox.clone(), senders, Arc::new(Open), clock, bench.nudge.clone());
+    assert_eq!(successor.pump_once(bench.clock.now()).await.unwrap(), 0, "the lease holds");
+    bench.clock.advance(LEASE);
+    assert_eq!(successor.pump_once(bench.clock.now()).await.unwrap(), 1);
+    assert_eq!((next.given.lock()[0].id, bench.status(0)), (page.id, Status::Sent));
 }

@@ -105,6 +105,7 @@ impl Sender for Email {
         Box::pin(async move {
             let unmade = |e| SendError { class: Class::Permanent, message: format!("the mail could not be made: {e}") };
             let message = self.message(envelope).map_err(unmade)?;
+            // The server is the operator's own; this catches a name that has come to mean a metadata service.
             self.policy.resolve(&self.host, self.port).await.map_err(unresolved)?;
             self.transport.send(message).await.map_err(|e| refused(&e))?;
             Ok(Receipt { provider_id: Some(format!("<{}@{}>", envelope.id, self.from.email.domain())) })

@@ -237,6 +237,8 @@ mod tests {
             }
             let plan = query.fetch_all(bench.store.pool()).await.unwrap();
             let steps: Vec<&str> = plan.iter().map(|(_, _, _, step)| step.as_str()).collect();
+            let indexed = |name: &str| steps.iter().any(|step| step.contains(&format!("INDEX {name} ")));
+            assert!(indexed("outbox_due") || indexed("outbox_order"), "{steps:#?}");
             assert!(!steps.contains(&"SCAN o") && !steps.contains(&"SCAN older"), "{steps:#?}");
         }
     }

@@ -28,6 +28,10 @@ use session::Session;
 /// How long a view that failed with "not supported" or "permission denied" is left alone.
 const REFUSED: Duration = Duration::from_secs(3600);
 
+/// After so many views that the server gave up (a lock, its own limit of time), the rest of a cycle is left
+/// out: each costs seconds, and the cycle must end in time to say that the server is up.
+const PATIENCE: u32 = 2;
+
 /// The rows of a view.
 type Rows = Vec<Map<String, Value>>;
 
@@ -48,6 +52,8 @@ pub struct PostgresCollector {
     last_receipt: Option<Value>,
     /// Classes of errors that have occurred.
     errors: BTreeSet<&'static str>,
+    /// How many views the server gave up in this cycle.
+    given_up: u32,
     scrapes: u64,
 }
 
@@ -65,6 +71,7 @@ impl PostgresCollector {
             refused: BTreeMap::new(),
             last_receipt: None,
             errors: BTreeSet::new(),
+            given_up: 0,
             scrapes: 0,
         }
     }
@@ -92,6 +99,7 @@ impl PostgresCollector {
             self.session = Some(session);
         }
         let mut views = BTreeMap::new();
+        self.given_up = 0;
         for query in &queries::ALL {
             if let Some(rows) = self.rows(query, now).await? {
                 views.insert(query.view.to_owned(), rows);
@@ -114,6 +122,10 @@ impl PostgresCollector {
         }
         let Some(session) = &mut self.session else { return Ok(None) };
         let Some(sql) = session.sql(query) else { return Ok(None) };
+        if self.given_up >= PATIENCE {
+            self.answered.insert(query.view, false);
+            return Ok(None);
+        }
         let result = session.rows(sql).await;
         self.answered.insert(query.view, result.is_ok());
         match result {
@@ -137,6 +149,7 @@ impl PostgresCollector {
                 Ok(())
             }
             CollectError::Server(_) | CollectError::Busy(_) | CollectError::Answer(_) => {
+                self.given_up += u32::from(matches!(error, CollectError::Busy(_)));
                 tracing::warn!(collector = self.name, view, error = error.chain(), "a view was not read");
                 Ok(())
             }

@@ -115,8 +115,8 @@ fn classify(error: Error, broken: fn(Box<dyn std::error::Error + Send + Sync>) -
             "28000" | "28P01" => CollectError::Login(error.into()),
             // Not allowed; not supported here (a managed service); not there.
             "42501" | "0A000" | "42P01" | "42883" => CollectError::Permission(error.into()),
-            // Too many connections, starting up, shutting down.
-            "53300" | "57P03" => CollectError::Busy(error.into()),
+            // Too many connections; starting up; waited too long for a lock; took too long.
+            "53300" | "57P03" | "55P03" | "57014" => CollectError::Busy(error.into()),
             "57P01" | "57P02" | "08006" | "08003" => broken(error.into()),
             _ => CollectError::Server(error.into()),
         },

@@ -43,6 +43,7 @@ const WAL: [(&str, &str); 4] = [
 pub(super) fn write(out: &mut Writer<'_>) {
     write_bgwriter(out);
     if let Some(row) = out.rows("pg_stat_checkpointer").next() {
+        out.put_some("stat_checkpointer_stats_reset_total", &[], row.time("stats_reset"));
         for column in CHECKPOINTER {
             out.put_some(&format!("stat_checkpointer_{column}_total"), &[], row.number(column));
         }
@@ -63,6 +64,9 @@ pub(super) fn write(out: &mut Writer<'_>) {
 fn write_bgwriter(out: &mut Writer<'_>) {
     let bgwriter = out.rows("pg_stat_bgwriter").next();
     let checkpointer = out.rows("pg_stat_checkpointer").next();
+    let reset = bgwriter.and_then(|row| row.time("stats_reset"));
+    out.put_some("stat_bgwriter_stats_reset", &[], reset);
+    out.put_some("stat_bgwriter_stats_reset_total", &[], reset);
     for (column, moved) in BGWRITER {
         let old = bgwriter.and_then(|row| row.number(column));
         let value = old.or_else(|| checkpointer.and_then(|row| row.number(moved))).or_else(|| by_backends(out, column));

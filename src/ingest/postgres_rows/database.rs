@@ -9,24 +9,13 @@ pub(super) const LIMIT: usize = 200;
 /// More tables than this are not listed.
 const TABLES: usize = 500;
 
-/// Columns that keep their names; postgres_exporter leaves `_total` out here.
+/// Columns that keep their names, and milliseconds; postgres_exporter leaves `_total` out here.
 #[rustfmt::skip]
-const STAT: [&str; 16] = [
+const STAT: [&str; 24] = [
     "numbackends", "xact_commit", "xact_rollback", "blks_read", "blks_hit", "tup_returned", "tup_fetched",
     "tup_inserted", "tup_updated", "tup_deleted", "conflicts", "temp_files", "temp_bytes", "deadlocks",
-    "blk_read_time", "blk_write_time",
-];
-
-/// Columns that postgres_exporter does not have, in base units; 14 and later, checksums 12.
-const OURS: [(&str, &str, f64); 8] = [
-    ("active_time", "stat_database_active_time_seconds_total", 1e3),
-    ("session_time", "stat_database_session_time_seconds_total", 1e3),
-    ("idle_in_transaction_time", "stat_database_idle_in_transaction_time_seconds_total", 1e3),
-    ("sessions", "stat_database_sessions_total", 1.0),
-    ("sessions_abandoned", "stat_database_sessions_abandoned_total", 1.0),
-    ("sessions_fatal", "stat_database_sessions_fatal_total", 1.0),
-    ("sessions_killed", "stat_database_sessions_killed_total", 1.0),
-    ("checksum_failures", "stat_database_checksum_failures_total", 1.0),
+    "blk_read_time", "blk_write_time", "session_time", "active_time", "idle_in_transaction_time", "sessions",
+    "sessions_abandoned", "sessions_fatal", "sessions_killed", "checksum_failures",
 ];
 
 const CONFLICTS: [&str; 6] = [
@@ -50,9 +39,9 @@ pub(super) fn write(out: &mut Writer<'_>) {
         for column in STAT {
             out.put_some(&format!("stat_database_{column}"), labels, row.number(column));
         }
-        for (column, metric, divisor) in OURS {
-            out.put_some(metric, labels, row.number(column).map(|v| v / divisor));
-        }
+        let active = row.number("active_time").map(|v| v / 1e3);
+        out.put_some("stat_database_active_time_seconds_total", labels, active);
+        out.put_some("stat_database_checksum_last_failure", labels, row.time("checksum_last_failure"));
         out.put_some("stat_database_stats_reset", labels, row.time("stats_reset"));
     });
     each(out, "pg_stat_database_conflicts", |out, row, labels| {

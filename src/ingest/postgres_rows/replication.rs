@@ -62,6 +62,7 @@ fn write_standbys(out: &mut Writer<'_>) {
         let behind = wal.zip(row.lsn("replay_lsn")).map(|(wal, replayed)| (wal - replayed).max(0.0));
         out.put_some("stat_replication_pg_wal_lsn_diff", &labels, behind);
         out.put_some("stat_replication_pg_current_wal_lsn_bytes", &labels, wal);
+        out.put_some("stat_replication_reply_time", &labels, row.time("reply_time"));
         for (delay, position) in STAGES {
             out.put_some(&format!("stat_replication_{delay}_seconds"), &labels, stage_lag(row, delay, position, wal));
         }

@@ -50,7 +50,7 @@ fn databases_keep_the_exporters_names() {
             (&format!("pg_stat_database_xact_commit{shop}"), Some(1000.0)),
             (&format!("pg_stat_database_blks_hit{shop}"), Some(12_345_678_901.0)),
             (&format!("pg_stat_database_blk_read_time{shop}"), Some(12.5)),
-            (&format!("pg_stat_database_session_time_seconds_total{shop}"), Some(2.5)),
+            (&format!("pg_stat_database_session_time{shop}"), Some(2500.0)),
             (&format!("pg_stat_database_stats_reset{shop}"), None),
             (&format!("pg_stat_database_deadlocks{shop}"), None),
             (&format!("pg_stat_database_conflicts_confl_lock{shop}"), Some(2.0)),

@@ -1,6 +1,7 @@
 //! The embedded default: one SQLite file.
 
 pub mod outbox;
+mod archive;
 
 use std::path::Path;
 use std::time::Duration;

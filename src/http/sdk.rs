@@ -37,7 +37,8 @@ pub struct SdkFile {
     content: &'static [u8],
 }
 
-static FILES: LazyLock<Vec<SdkFile>> = LazyLock::new(|| EMBEDDED.iter().map(|(name, content)| file(name, content)).collect());
+static FILES: LazyLock<Vec<SdkFile>> =
+    LazyLock::new(|| EMBEDDED.iter().map(|(name, content)| file(name, content)).collect());
 
 fn file(name: &'static str, content: &'static [u8]) -> SdkFile {
     let hash = base64::engine::general_purpose::STANDARD.encode(sha2::Sha384::digest(content));

@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn reads_windows() {
-        let days = |n| Some(Window::Rolling(Duration::from_secs(n * 86_400)));
+        let days = |n: u64| Some(Window::Rolling(Duration::from_secs(n * 86_400)));
         assert_eq!(window("30d", "UTC"), days(30));
         assert_eq!(window("4w", "UTC"), days(28));
         assert_eq!(window("48h", "UTC"), days(2));

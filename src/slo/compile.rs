@@ -93,10 +93,24 @@ fn check(objective: &Objective) -> Result<(), ObjectiveError> {
     if wants_all {
         return refuse("target", ZERO_TOLERANCE);
     }
+    check_labels(objective)?;
     if objective.levels.is_empty() && objective.budget.is_none() && objective.target.is_none() {
         return refuse("", "an objective needs at least one of `target`, `warning`, `critical` and `budget`");
     }
     Ok(())
+}
+
+/// A label of the objective's own would hide a group's label of the same name.
+fn check_labels(objective: &Objective) -> Result<(), ObjectiveError> {
+    let by = match &objective.indicator {
+        Indicator::Percentile { by, .. } | Indicator::Threshold { by, .. } | Indicator::Ratio { by, .. } => by.as_slice(),
+        Indicator::Value { .. } => &[],
+    };
+    let fixed = ["objective", "severity", "team", "escalation"];
+    match by.iter().find(|label| objective.labels.contains_key(*label) || fixed.contains(&label.as_str())) {
+        Some(label) => refuse("indicator", format!("groups by {label:?}, which is also a label of the objective's own")),
+        None => Ok(()),
+    }
 }
 
 /// What is said instead of a target of 100 %.

@@ -1,25 +1,25 @@
-//! Who is told, and when, until somebody answers.
+//! Escalations as plain data: who is told, and when, until someone answers.
 
 use std::time::Duration;
 
-/// The levels that an incident climbs.
+/// A chain of levels that an incident climbs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Escalation {
     /// Unique.
     pub name: String,
-    /// In order of `after`.
+    /// In the order of their times; never empty.
     pub levels: Vec<EscalationLevel>,
-    /// After the last level, how long until the climb starts again; `None`: it ends there.
+    /// The last level is told again every so often while nobody answers.
     pub repeat: Option<Duration>,
-    /// Whether alerts that name no escalation climb this one.
+    /// Whether alerts climb it that name none (`default: true`).
     pub is_default: bool,
 }
 
-/// One level.
+/// One level of an escalation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EscalationLevel {
-    /// When it is told, counted from firing.
+    /// Counted from the moment of firing.
     pub after: Duration,
-    /// The channels that are told.
+    /// Names of channels; never empty.
     pub notify: Vec<String>,
 }

@@ -1,1 +1,5 @@
 //! Where data comes in.
+
+pub mod postgres;
+mod push;
+pub mod redis;

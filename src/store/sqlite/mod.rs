@@ -1,5 +1,7 @@
 //! The embedded default: one SQLite file.
 
+pub mod outbox;
+
 use std::path::Path;
 use std::time::Duration;
 

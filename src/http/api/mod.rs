@@ -56,11 +56,11 @@ impl From<ActError> for Problem {
     fn from(error: ActError) -> Self {
         match error {
             ActError::NotFound(id) => no_incident(&id.to_string()),
-            ActError::Resolved(_) => Self::new(StatusCode::CONFLICT, "Already resolved", error.to_string()),
+            ActError::Resolved(_) => Self::new(StatusCode::CONFLICT, error.to_string()),
             ActError::Store(source) => {
                 tracing::error!(error = %source, "incidents could not be read or changed");
                 let detail = "the database did not take the change or the question; try again, and see the log";
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "Database unavailable", detail)
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
             }
         }
     }

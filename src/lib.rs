@@ -4,7 +4,6 @@
 //! ([`slo`], [`promql`], [`alert`]), and reach people ([`notify`]) and Grafana ([`http`]). `ARCHITECTURE.md`
 //! has the map, the way of one beacon and who may import whom.
 
-// Test kits are shared with the tests outside, which know this crate by its name.
 #[cfg(test)]
 extern crate self as plimsoll;
 

@@ -12,16 +12,20 @@ pub mod limits;
 pub mod performance;
 pub mod problem;
 pub mod prom;
+mod same_origin;
+pub mod sdk;
 pub mod server;
 pub mod settings;
 pub mod state;
+#[cfg(test)]
+mod testkit;
 pub mod ui;
 
 #[cfg(test)]
-pub mod testkit;
-#[cfg(test)]
 mod tests;
 
+pub use auth::{Origin, OriginError};
+pub use client::{Network, NetworkError};
 pub use health::{Check, Readiness};
 pub use problem::Problem;
 pub use server::serve;
@@ -38,7 +42,10 @@ pub fn router(api: Api) -> Router {
     let mut routes = Router::new()
         .merge(browser_routes("/ingest"))
         .merge(ingest_routes())
-        .merge(read_routes())
+        .merge(api::routes())
+        .merge(ui::routes())
+        .merge(sdk::routes())
+        .merge(performance_routes())
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready));
     if let Some(name) = settings.browser_prefix.as_deref().map(|p| p.trim_matches('/')).filter(|p| *p != "ingest") {
@@ -58,13 +65,16 @@ fn browser_routes(prefix: &str) -> Router<Api> {
 
 /// Where services send.
 fn ingest_routes() -> Router<Api> {
-    Router::new().route("/ingest/timings", post(ingest::timings::post))
+    Router::new()
+        .route("/ingest/timings", post(ingest::timings::post))
+        .route("/ingest/redis", post(ingest::redis::post))
+        .route("/ingest/postgres", post(ingest::postgres::post))
 }
 
-/// Where people and programs read; the one path of the older applications is for both.
-fn read_routes() -> Router<Api> {
+/// The one path of the older applications: read by people, written by browsers and services.
+fn performance_routes() -> Router<Api> {
     let performance = get(performance::get).post(ingest::performance::post).options(auth::preflight);
-    Router::new().route("/api/performance/metrics", performance).layer(tower_http::compression::CompressionLayer::new())
+    Router::new().route("/api/performance/metrics", performance)
 }
 
 fn with_fallbacks<S: Clone + Send + Sync + 'static>(routes: Router<S>) -> Router<S> {

@@ -17,6 +17,8 @@ pub mod gather;
 pub mod intake;
 pub mod legacy;
 pub mod outcome;
+pub mod postgres_rows;
+pub mod redis_text;
 pub mod routes;
 pub mod settings;
 pub mod statement;

@@ -1,4 +1,9 @@
 //! The storage traits, implemented: SQLite by default. Statements are constants beside their method.
 
+pub mod memory_outbox;
+pub mod journal;
+pub mod memory;
 pub mod migrate;
+#[cfg(test)]
+mod outbox_contract;
 pub mod sqlite;

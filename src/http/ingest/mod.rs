@@ -2,6 +2,11 @@
 
 pub mod door;
 pub mod performance;
+pub mod postgres;
+mod push;
+pub mod redis;
 pub mod reply;
+#[cfg(test)]
+pub mod testkit;
 pub mod timings;
 pub mod vitals;

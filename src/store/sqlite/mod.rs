@@ -1,5 +1,8 @@
 //! The embedded default: one SQLite file.
 
+pub mod outbox;
+mod archive;
+
 use std::path::Path;
 use std::time::Duration;
 

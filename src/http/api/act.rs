@@ -11,7 +11,7 @@ use super::incidents::IncidentReply;
 use super::{no_incident, reply};
 use crate::alert::Action;
 use crate::base::id::IncidentId;
-use crate::http::{Api, Problem, same_origin};
+use crate::http::{Api, Problem, auth};
 
 /// The longest name of a person, in characters.
 pub(in crate::http) const MAX_NAME: usize = 100;
@@ -45,7 +45,7 @@ pub(super) async fn act(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    same_origin::check(&headers)?;
+    auth::require_admin(&api, &headers)?;
     let known = IncidentId::parse(&id).ok_or_else(|| no_incident(&id))?;
     let action = action_named(&action).ok_or_else(|| no_action(&action))?;
     let body = body.map_err(|e| Problem::new(e.status(), "send at most 32 KiB of JSON"))?;

@@ -104,3 +104,12 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
 pub(crate) fn complain(text: &str) {
     eprintln!("{text}");
 }
+
+/// Writes to standard output; a reader that went away (`| head`) is no error.
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    use std::io::Write;
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(e.into()),
+        _ => Ok(()),
+    }
+}

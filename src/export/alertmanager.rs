@@ -3,6 +3,8 @@
 //! Alertmanager repeats but does not climb: only the first level of an escalation is told. Secrets are not
 //! written; each receiver names the file that has to hold its secret.
 
+use std::sync::Arc;
+
 use super::yaml::Doc;
 use crate::slo::{CompiledObjective, Escalation, format_duration};
 
@@ -53,7 +55,7 @@ const NOBODY: &str = "nobody";
 
 /// A complete configuration.
 pub fn alertmanager_yaml(
-    objectives: &[CompiledObjective],
+    objectives: &[Arc<CompiledObjective>],
     escalations: &[Escalation],
     channels: &[Receiver],
 ) -> String {
@@ -93,9 +95,9 @@ fn route(root: &str, escalations: &[Escalation]) -> Doc {
 }
 
 /// A critical alert silences the warnings of the same objective and group.
-fn inhibition(objectives: &[CompiledObjective]) -> Doc {
+fn inhibition(objectives: &[Arc<CompiledObjective>]) -> Doc {
     let mut equal = vec!["objective".to_owned()];
-    for label in objectives.iter().flat_map(group_labels) {
+    for label in objectives.iter().flat_map(|o| group_labels(o)) {
         if !equal.contains(&label) {
             equal.push(label);
         }

@@ -1,5 +1,5 @@
-//! The objectives and what watches them, for other people's tools: Prometheus rules, Alertmanager routes,
-//! Grafana dashboards. Pure text: nothing here reads or asks anything.
+//! Prometheus rules, Grafana dashboards, Alertmanager configuration, from the same definitions. Pure text:
+//! nothing here reads or asks anything.
 //!
 //! Absent on purpose: secrets. Exported Alertmanager configuration names files that hold them.
 

@@ -4,6 +4,7 @@
 //! do the same is written beside the group: it loses the first value of a counter born between two scrapes,
 //! and its alerts don't climb.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::text::annotation;
@@ -11,14 +12,14 @@ use super::yaml::Doc;
 use crate::slo::{AlertRule, CompiledObjective, Objective, format_duration};
 
 /// A rule file for Prometheus 2.42 and later.
-pub fn rules_yaml(objectives: &[CompiledObjective]) -> String {
+pub fn rules_yaml(objectives: &[Arc<CompiledObjective>]) -> String {
     let mut text = "# Written by `plimsoll export rules`. Needs Prometheus 2.42 or later (keep_firing_for).\n".to_owned();
     text.push_str(&Doc::map([("groups", groups(objectives))]).render());
     text
 }
 
 /// A `PrometheusRule` of the Prometheus Operator.
-pub fn prometheus_rule_yaml(objectives: &[CompiledObjective]) -> String {
+pub fn prometheus_rule_yaml(objectives: &[Arc<CompiledObjective>]) -> String {
     let metadata = Doc::map([
         ("name", Doc::text("plimsoll-objectives")),
         ("labels", Doc::map([("app.kubernetes.io/managed-by", Doc::text("plimsoll"))])),
@@ -32,8 +33,8 @@ pub fn prometheus_rule_yaml(objectives: &[CompiledObjective]) -> String {
     format!("# Written by `plimsoll export prometheusrule`.\n{}", resource.render())
 }
 
-fn groups(objectives: &[CompiledObjective]) -> Doc {
-    Doc::List(objectives.iter().filter(|o| !o.rules.is_empty()).map(group).collect())
+fn groups(objectives: &[Arc<CompiledObjective>]) -> Doc {
+    Doc::List(objectives.iter().filter(|o| !o.rules.is_empty()).map(|o| group(o)).collect())
 }
 
 fn group(compiled: &CompiledObjective) -> Doc {

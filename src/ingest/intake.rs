@@ -106,7 +106,7 @@ impl Intake {
                     let view = serde_json::from_str(raw.get()).map_err(|e| Reject::json(&e));
                     run.view(line, view, authorize)?;
                 }
-                Ok((raw, Ok(_))) => run.event(line, legacy::event(raw, &self.settings, now)),
+                Ok((raw, Ok(_))) => run.old_record(line, legacy::event(raw, &self.settings, now), authorize)?,
                 Ok((_, Err(error))) => run.event(line, Err(Reject::json(&error))),
                 Err(reject) => run.event(line, Err(reject)),
             }
@@ -144,6 +144,28 @@ impl<'i> Run<'i> {
             }
             Err(reject) => self.refuse(line, reject),
         }
+    }
+
+    /// Counts and gathers one record of an older application, which names no site itself.
+    fn old_record(
+        &mut self,
+        line: usize,
+        event: Result<Event<'_>, Reject>,
+        authorize: Authorize<'_>,
+    ) -> Result<(), IntakeError> {
+        let service = match authorize(self.sender.site) {
+            Ok(service) => service,
+            Err(reason) => {
+                self.receipt.take(1);
+                return Err(self.turn_away(reason));
+            }
+        };
+        let of_service = event.map(|e| match service {
+            Some(service) => Event { service: service.into(), ..e },
+            None => e,
+        });
+        self.event(line, of_service);
+        Ok(())
     }
 
     /// Counts and gathers the metrics of one view. Positions are those of its metrics when the body is

@@ -2,9 +2,8 @@
 
 use crate::base::{Labels, Severity};
 
-use super::format::format_value;
-use super::spell::format_duration;
-use super::objective::{Comparison, Indicator, Level, Objective, Unit};
+use super::format::{format_comparison, format_duration, format_value};
+use super::objective::{Indicator, Level, Objective, Unit};
 
 /// `api-latency` as an alert's name: `ApiLatency`, then the suffix.
 pub(crate) fn alert_name(objective: &Objective, suffix: &str) -> String {
@@ -37,18 +36,6 @@ pub(crate) fn annotations(objective: &Objective, what: &str, description: String
     all
 }
 
-/// `above 500ms`, `below 95%`, `between 1s and 2s`.
-pub(crate) fn comparison(breach: Comparison, unit: Unit) -> String {
-    let value = |x| format_value(x, unit);
-    match breach {
-        Comparison::Above(x) => format!("above {}", value(x)),
-        Comparison::AtOrAbove(x) => format!("at or above {}", value(x)),
-        Comparison::Below(x) => format!("below {}", value(x)),
-        Comparison::AtOrBelow(x) => format!("at or below {}", value(x)),
-        Comparison::Between(a, b) => format!("between {} and {}", value(a), value(b)),
-    }
-}
-
 /// What the objective's number is, in a few words.
 pub(crate) fn subject(objective: &Objective) -> String {
     match &objective.indicator {
@@ -67,7 +54,7 @@ pub(crate) fn subject(objective: &Objective) -> String {
 
 /// The texts of a level.
 pub(crate) fn level(objective: &Objective, level: &Level) -> Vec<(String, String)> {
-    let limit = comparison(level.breach, objective.unit);
+    let limit = format_comparison(&level.breach, objective.unit);
     let held = if level.hold.is_zero() { String::new() } else { format!(" for {}", format_duration(level.hold)) };
     let what = format!("{} {limit}", subject(objective));
     annotations(objective, &what, format!("{what}{held}. Now {{{{value}}}} {{{{labels}}}}"))

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::base::{Labels, Timestamp};
 
 use super::calendar::Span;
-use super::spell::format_duration;
+use super::format::format_duration;
 
 /// The budget of one objective over one window, as `GET /api/objectives/NAME/budget` answers.
 #[derive(Debug, Clone, PartialEq, Serialize)]

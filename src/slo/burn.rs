@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::annotate;
 use super::compiled::{AlertRule, Measure, RuleKind};
-use super::format::format_value;
-use super::spell::{format_duration, number, tidy};
+use super::format::{format_duration, format_value};
+use super::number::{number, tidy};
 use super::judge::Judge;
 use super::objective::{Budget, CalendarPeriod, Objective, ObjectiveError, Unit, Window};
 use super::promql::{by, increase};

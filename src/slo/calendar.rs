@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 
 use crate::base::Timestamp;
 
-use super::spell::format_duration;
+use super::format::format_duration;
 use super::objective::{CalendarPeriod, Window};
 
 /// A stretch of time: `start` exclusive, `end` inclusive, as counters are read.

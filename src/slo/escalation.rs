@@ -1,25 +1,25 @@
-//! Escalations as plain data: who is told, and when, until someone answers.
+//! Who is told, and when, until somebody answers.
 
 use std::time::Duration;
 
-/// A chain of levels that an incident climbs.
+/// The levels that an incident climbs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Escalation {
     /// Unique.
     pub name: String,
-    /// In the order of their times; never empty.
+    /// In order of `after`.
     pub levels: Vec<EscalationLevel>,
-    /// The last level is told again every so often while nobody answers.
+    /// After the last level, how long until the climb starts again; `None`: it ends there.
     pub repeat: Option<Duration>,
-    /// Whether alerts climb it that name none (`default: true`).
+    /// Whether alerts that name no escalation climb this one.
     pub is_default: bool,
 }
 
-/// One level of an escalation.
+/// One level.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EscalationLevel {
-    /// Counted from the moment of firing.
+    /// When it is told, counted from firing.
     pub after: Duration,
-    /// Names of channels; never empty.
+    /// The channels that are told.
     pub notify: Vec<String>,
 }

@@ -1,5 +1,7 @@
 //! Numbers as people read them: three significant digits and the unit that keeps them short.
 
+use std::time::Duration;
+
 use super::objective::{Comparison, Unit};
 
 /// A value in its base unit, for people: `734 ms`, `99.95 %`, `1.5 GiB`, `120/s`.
@@ -26,6 +28,14 @@ pub fn format_comparison(comparison: &Comparison, unit: Unit) -> String {
         Comparison::AtOrBelow(x) => format!("at or below {}", number(x)),
         Comparison::Between(low, high) => format!("between {} and {}", number(low), number(high)),
     }
+}
+
+/// A duration as the configuration writes it: `90s`, `5m`, `1h`, `30d`.
+pub fn format_duration(duration: Duration) -> String {
+    let millis = duration.as_millis();
+    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s")];
+    let whole = units.iter().find(|(size, _)| millis > 0 && millis.is_multiple_of(*size));
+    whole.map_or_else(|| format!("{millis}ms"), |(size, name)| format!("{}{name}", millis / size))
 }
 
 fn seconds(value: f64) -> String {
@@ -106,6 +116,13 @@ mod tests {
             (f64::NAN, Unit::Seconds, "NaN"),
         ] {
             assert_eq!(format_value(value, unit), expected, "{value} {unit:?}");
+        }
+    }
+
+    #[test]
+    fn durations_are_written_as_the_configuration_has_them() {
+        for (millis, expected) in [(300_000, "5m"), (90_000, "90s"), (2_592_000_000, "30d"), (1_500, "1500ms")] {
+            assert_eq!(format_duration(Duration::from_millis(millis)), expected);
         }
     }
 

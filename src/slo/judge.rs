@@ -19,7 +19,8 @@ use promql_parser::parser::Expr;
 use promql_parser::parser::value::ValueType;
 
 use super::compiled::Measure;
-use super::spell::{format_duration, number, percent};
+use super::format::format_duration;
+use super::number::{number, percent};
 use super::objective::{Comparison, Indicator, Objective, ObjectiveError, RatioSide};
 use super::promql::{Histogram, by, increase, instant, parse_expr, refuse, selector, share};
 

@@ -10,9 +10,9 @@ pub mod compiled;
 pub mod escalation;
 pub mod format;
 mod judge;
+pub mod number;
 pub mod objective;
 pub(crate) mod promql;
-pub mod spell;
 
 pub use budget::{BudgetInput, BudgetReport, BurnReport, Contributor, Counts};
 pub use burn::{BurnTier, burn_tiers};
@@ -20,8 +20,8 @@ pub use calendar::{CalendarError, Span};
 pub use compile::compile;
 pub use compiled::{AlertRule, CompiledObjective, Measure, RuleKind};
 pub use escalation::{Escalation, EscalationLevel};
-pub use format::{format_comparison, format_value};
+pub use format::{format_comparison, format_duration, format_value};
+pub use number::format_le;
 pub use objective::{
     Budget, CalendarPeriod, Comparison, Indicator, Level, NoData, Objective, ObjectiveError, RatioSide, Unit, Window,
 };
-pub use spell::{format_duration, format_le};

@@ -3,7 +3,8 @@
 use promql_parser::label::MatchOp;
 use promql_parser::parser::{Expr, VectorSelector, parse};
 
-use super::spell::{format_duration, format_le};
+use super::format::format_duration;
+use super::number::format_le;
 use super::objective::ObjectiveError;
 use std::time::Duration;
 

@@ -43,12 +43,12 @@ fn reply(value: impl Serialize) -> Response {
 
 fn no_objective(name: &str) -> Problem {
     let detail = format!("there is no objective {name:?}; GET /api/objectives lists them");
-    Problem::new(StatusCode::NOT_FOUND, "No such objective", detail)
+    Problem::new(StatusCode::NOT_FOUND, detail)
 }
 
 fn no_incident(id: &str) -> Problem {
     let detail = format!("there is no incident {id:?}; GET /api/incidents?state=all lists them");
-    Problem::new(StatusCode::NOT_FOUND, "No such incident", detail)
+    Problem::new(StatusCode::NOT_FOUND, detail)
 }
 
 /// On-call's refusal as its users see it.

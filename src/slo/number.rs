@@ -1,6 +1,4 @@
-//! Numbers and durations as PromQL and Prometheus spell them: bucket bounds, durations, plain numbers.
-
-use std::time::Duration;
+//! Numbers as PromQL and Prometheus write them.
 
 /// A bucket bound as the label `le` has it in Prometheus's text format: `0.5`, `1`, `1e-05`, `1e+06`, `+Inf`
 /// (the shortest form that reads back the same, with an exponent below 1e-4 and from 1e6 on, as Go's
@@ -37,20 +35,6 @@ pub(crate) fn percent(p: f64) -> f64 {
     format!("{p}e-2").parse().unwrap_or(p / 100.0)
 }
 
-/// A duration as PromQL and people write it: `5m`, `1h30m`, `30d`, `1s500ms`; `0s` for nothing.
-pub fn format_duration(duration: Duration) -> String {
-    const UNITS: [(u128, &str); 5] = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s"), (1, "ms")];
-    let mut rest = duration.as_millis();
-    let mut text = String::new();
-    for (size, unit) in UNITS {
-        if rest >= size {
-            text.push_str(&format!("{}{unit}", rest / size));
-            rest %= size;
-        }
-    }
-    if text.is_empty() { "0s".to_owned() } else { text }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,13 +55,6 @@ mod tests {
         for (bound, text) in cases {
             assert_eq!(format_le(bound), text);
         }
-    }
-
-    #[test]
-    fn durations_read_well() {
-        let ms = Duration::from_millis;
-        assert_eq!(format_duration(ms(5_400_000)), "1h30m");
-        assert_eq!((format_duration(ms(0)), format_duration(ms(1500))), ("0s".into(), "1s500ms".into()));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod ingest;
+pub mod metrics;
 pub mod prom;
 pub mod state;
 pub mod ui;

@@ -9,6 +9,7 @@ pub mod error;
 pub mod health;
 pub mod ingest;
 pub mod limits;
+pub mod metrics;
 pub mod performance;
 pub mod problem;
 pub mod prom;
@@ -77,6 +78,7 @@ fn read_routes() -> Router<Api> {
         .merge(api::routes())
         .merge(ui::routes())
         .merge(sdk::routes())
+        .merge(metrics::routes())
         .layer(tower_http::compression::CompressionLayer::new())
 }
 

@@ -39,7 +39,7 @@ pub(super) async fn act(
     auth::require_admin(&api, &headers)?;
     let missing = || Failure::not_found("No such incident or action");
     let (Some(known), Some(action)) = (IncidentId::parse(&id), action_named(&action)) else { return Err(missing()) };
-    let Form(fields) = fields.map_err(|e| Problem::new(e.status(), e.body_text()))?;
+    let Form(fields) = fields.map_err(|e| Problem::of(e.status(), e.body_text()))?;
     let given = trimmed(fields.by, MAX_NAME, "The name")?;
     let note = trimmed(fields.note, MAX_NOTE, "The note")?;
     if matches!(action, Action::Note) && note.is_none() {
@@ -68,7 +68,7 @@ fn trimmed(text: Option<String>, most: usize, what: &str) -> Result<Option<Strin
 }
 
 fn unacceptable(detail: &str) -> Problem {
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+    Problem::of(StatusCode::UNPROCESSABLE_ENTITY, detail)
 }
 
 fn cookie(name: &str) -> Option<HeaderValue> {

@@ -33,7 +33,7 @@ pub(super) async fn page(
     let now = api.clock.now();
     let start = now - Duration::from_secs(hours * 3600);
     let rows = read(&api, start, now).await.map_err(|error| {
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+        Problem::of(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
     })?;
     let body = html! {
         h1 { "Web vitals" }

@@ -1,5 +1,7 @@
 //! The embedded default: one SQLite file.
 
+mod ledger;
+
 use std::path::Path;
 use std::time::Duration;
 

@@ -111,7 +111,7 @@ async fn keeps_everything(ledger: &impl Ledger) {
     ledger.commit(&Change { measured: vec![("gone".into(), None)], ..Change::default() }).await.unwrap();
     let loaded = ledger.load().await.unwrap();
     assert_eq!(loaded.alerts, [(subject.clone(), "critical".to_owned(), state.unwrap())]);
-    assert_eq!(loaded.incidents, [live.clone()]);
+    assert_eq!(loaded.incidents, std::slice::from_ref(&live));
     assert_eq!(loaded.measured, [("api".to_owned(), measured)]);
     assert_eq!(loaded.counting, Some(counting), "a change without counts keeps the last ones");
 

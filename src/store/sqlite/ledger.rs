@@ -61,11 +61,6 @@ fn to_json<T: Serialize>(value: &T) -> Outcome<String> {
     serde_json::to_string(value).map_err(|e| LedgerError::Store { operation: "written", source: Box::new(e) })
 }
 
-fn id_from(text: &str) -> Outcome<IncidentId> {
-    let unreadable = || LedgerError::Corrupt { what: "an incident's id", source: text.to_owned().into() };
-    IncidentId::parse(text).ok_or_else(unreadable)
-}
-
 const LOAD_ALERTS: &str = "SELECT objective, group_labels, rule, body FROM alerts";
 const LOAD_LIVE: &str = "SELECT body FROM incidents WHERE state <> 'resolved' ORDER BY started_at";
 const LOAD_MEASURED: &str = "SELECT objective, body FROM measured";

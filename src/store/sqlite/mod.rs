@@ -2,6 +2,7 @@
 
 pub mod outbox;
 mod archive;
+mod ledger;
 
 use std::path::Path;
 use std::time::Duration;

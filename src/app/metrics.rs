@@ -52,7 +52,7 @@ pub fn source(own: Own) -> Result<impl Fn(Timestamp) -> Vec<Item> + Send + Sync 
     register_collectors(&telemetry, own.collectors)?;
     register_incidents(&telemetry, own.desk)?;
     Ok(move |now| {
-        let mut values = telemetry.gather(now);
+        let mut values = telemetry.gather();
         values.extend(share.since_last(&values));
         let item = |(labels, value)| Item { labels, at: now, delta: Delta::Sample(value) };
         values.into_iter().map(item).collect()

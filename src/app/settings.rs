@@ -116,7 +116,12 @@ pub fn collect(service: &Service) -> collect::Settings {
         every: t.every,
         labels: Vec::new(),
     });
-    collect::Settings { redis: redis.collect(), postgres: postgres.collect(), ..collect::Settings::default() }
+    let host = service.host.then(|| collect::HostTarget {
+        name: "localhost".to_owned(),
+        proc: PathBuf::from("/proc"),
+        every: Duration::from_secs(10),
+    });
+    collect::Settings { redis: redis.collect(), postgres: postgres.collect(), host }
 }
 
 /// Settings of `notify`.

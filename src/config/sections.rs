@@ -39,7 +39,8 @@ pub(super) fn read_service(node: &Node, context: Context<'_>, problems: &Problem
     section(fields.get("collect"), |f| {
         service.redis = read_targets(f.get("redis"), context, &["redis://", "rediss://", "unix://", "redis+unix://"]);
         service.postgres = read_targets(f.get("postgres"), context, &["postgres://", "postgresql://"]);
-        f.unsupported(&["pgbouncer", "scrape", "host"]);
+        service.host = f.get("host").and_then(|at| at.boolean()).unwrap_or(false);
+        f.unsupported(&["pgbouncer", "scrape"]);
     });
     service.channels = read_each(fields.get("channels"), |at| read_channel(at, context));
     unique_names(fields.peek("channels"), "channel");

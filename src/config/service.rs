@@ -38,6 +38,8 @@ pub struct Service {
     pub redis: Vec<Target>,
     /// PostgreSQL servers to watch.
     pub postgres: Vec<Target>,
+    /// Whether the machine that the service runs on is watched.
+    pub host: bool,
     /// Where messages go.
     pub channels: Vec<Channel>,
     /// OTLP/HTTP endpoint for the service's own traces.
@@ -200,6 +202,7 @@ impl Default for Service {
             routes: Vec::new(),
             redis: Vec::new(),
             postgres: Vec::new(),
+            host: false,
             channels: Vec::new(),
             telemetry_otlp: None,
         }

@@ -10,7 +10,7 @@ use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 
 use super::catalogue::{self, Metric};
-use crate::base::{Labels, METRIC_NAME, Timestamp};
+use crate::base::{Labels, METRIC_NAME};
 
 /// The most label sets of one handle; further ones are counted together without their labels' values.
 const SERIES: usize = 1000;
@@ -170,7 +170,7 @@ impl Telemetry {
     }
 
     /// Every present value, with `__name__`, sorted; no two with the same labels.
-    pub fn gather(&self, _now: Timestamp) -> Vec<(Labels, f64)> {
+    pub fn gather(&self) -> Vec<(Labels, f64)> {
         let mut all = BTreeMap::new();
         {
             let sources = self.sources.read();
@@ -230,29 +230,29 @@ fn cpu_seconds(stat: &str) -> Option<f64> {
 mod tests {
     use super::*;
 
-    fn value(telemetry: &Telemetry, series: &str, now: Timestamp) -> Option<f64> {
-        telemetry.gather(now).into_iter().find(|(labels, _)| labels.to_string() == series).map(|(_, v)| v)
+    fn value(telemetry: &Telemetry, series: &str) -> Option<f64> {
+        telemetry.gather().into_iter().find(|(labels, _)| labels.to_string() == series).map(|(_, v)| v)
     }
 
     #[test]
     fn handles_of_one_name_and_labels_are_one() {
-        let (telemetry, now) = (Telemetry::new(), Timestamp::from_secs(1));
+        let telemetry = Telemetry::new();
         let labels = [("channel", "slack"), ("outcome", "ok")];
         telemetry.counter("plimsoll_notifications_total", &labels).increment();
         telemetry.clone().counter("plimsoll_notifications_total", &labels).add(2);
         let series = r#"plimsoll_notifications_total{channel="slack", outcome="ok"}"#;
-        let found = telemetry.gather(now).into_iter().find(|(l, _)| l.value("channel") == "slack");
+        let found = telemetry.gather().into_iter().find(|(l, _)| l.value("channel") == "slack");
         assert_eq!(found.map(|(l, v)| (l.to_string().replace(",o", ", o"), v)), Some((series.into(), 3.0)));
     }
 
     #[test]
     fn sources_are_asked_and_must_be_in_the_catalogue() {
-        let (telemetry, now) = (Telemetry::new(), Timestamp::from_secs(1));
+        let telemetry = Telemetry::new();
         let read = || vec![(Labels::default(), 7.0)];
         assert_eq!(telemetry.register("plimsoll_series", read), Ok(()));
         assert_eq!(telemetry.register("plimsoll_series", read), Err(RegisterError::Twice("plimsoll_series".into())));
         assert_eq!(telemetry.register("my_series", read), Err(RegisterError::Unknown("my_series".into())));
-        assert_eq!(value(&telemetry, "plimsoll_series", now), Some(7.0));
+        assert_eq!(value(&telemetry, "plimsoll_series"), Some(7.0));
     }
 
     #[test]
@@ -261,15 +261,14 @@ mod tests {
         let latency = telemetry.summary("plimsoll_notification_latency_seconds", &[]);
         latency.observe(Duration::from_millis(500));
         latency.observe(Duration::from_millis(100));
-        let now = Timestamp::from_secs(1);
-        assert_eq!(value(&telemetry, "plimsoll_notification_latency_seconds_sum", now), Some(0.6));
-        assert_eq!(value(&telemetry, "plimsoll_notification_latency_seconds_count", now), Some(2.0));
+        assert_eq!(value(&telemetry, "plimsoll_notification_latency_seconds_sum"), Some(0.6));
+        assert_eq!(value(&telemetry, "plimsoll_notification_latency_seconds_count"), Some(2.0));
     }
 
     #[test]
     fn the_process_says_how_it_is_and_all_is_in_the_catalogue() {
         let telemetry = Telemetry::new();
-        let all = telemetry.gather(Timestamp::from_secs(1));
+        let all = telemetry.gather();
         let resident = all.iter().find(|(l, _)| l.metric_name() == "process_resident_memory_bytes");
         assert!(resident.is_some_and(|(_, bytes)| *bytes > 1e6), "{all:?}");
         for (labels, _) in &all {

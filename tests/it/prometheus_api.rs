@@ -93,7 +93,7 @@ fn samples() -> Vec<SeriesSamples> {
 fn counter(labels: Labels, noise: &mut Noise) -> SeriesSamples {
     let mut total = (noise.next() % 1000) as f64;
     let floats = times(noise).into_iter().map(|t| {
-        total = if noise.next() % 170 == 0 { 0.0 } else { total + (noise.next() % 40) as f64 };
+        total = if noise.next().is_multiple_of(170) { 0.0 } else { total + (noise.next() % 40) as f64 };
         (t, total)
     });
     SeriesSamples { floats: floats.collect(), labels, ..SeriesSamples::default() }
@@ -154,11 +154,13 @@ fn openmetrics(series: &[SeriesSamples]) -> String {
     text + "# EOF\n"
 }
 
+/// A series' labels, and its points with times in ms.
+type Comparable = (BTreeMap<String, String>, Vec<(i64, f64)>);
+
 /// Results in a form in which both sides can be compared.
 #[derive(Debug, Clone, PartialEq)]
 enum Outcome {
-    /// Series with times (ms) and values.
-    Series(Vec<(BTreeMap<String, String>, Vec<(i64, f64)>)>),
+    Series(Vec<Comparable>),
     Text(String),
     /// The error's type.
     Failed(String),
@@ -225,8 +227,7 @@ fn difference(theirs: &Outcome, ours: &Outcome, ordered: bool) -> Option<String>
         theirs.sort_by(|a, b| a.0.cmp(&b.0));
         ours.sort_by(|a, b| a.0.cmp(&b.0));
     }
-    let names =
-        |all: &[(BTreeMap<String, String>, Vec<(i64, f64)>)]| all.iter().map(|s| s.0.clone()).collect::<Vec<_>>();
+    let names = |all: &[Comparable]| all.iter().map(|s| s.0.clone()).collect::<Vec<_>>();
     if names(&theirs) != names(&ours) {
         return Some(format!("series: theirs {:?}, ours {:?}", names(&theirs), names(&ours)));
     }

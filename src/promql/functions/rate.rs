@@ -48,7 +48,7 @@ fn extrapolated(w: &Window<'_>, notes: &Notes, kind: Kind) -> Option<Point> {
         return Some(Point::Float(change * factor));
     }
     if let [first, .., last] = histograms {
-        let mut change = histogram_change(w, kind.counter);
+        let mut change = histogram_change(w, &first.1, &last.1, kind.counter);
         let zero_ratio = (change.count > 0.0 && first.1.count >= 0.0).then(|| first.1.count / change.count);
         native::scale(&mut change, stretch(w, first.0, last.0, histograms.len(), kind, zero_ratio));
         return Some(Point::Histogram(Arc::new(change)));
@@ -85,12 +85,8 @@ fn stretch(
 }
 
 /// Last minus first, plus what was there before each reset.
-fn histogram_change(w: &Window<'_>, counter: bool) -> NativeHistogram {
-    let samples = w.histograms();
-    let coarsest = samples.iter().map(|(_, h)| h.schema).min().unwrap_or(0);
-    let (Some((_, first)), Some((_, last))) = (samples.first(), samples.last()) else {
-        return NativeHistogram::clone(&samples[0].1);
-    };
+fn histogram_change(w: &Window<'_>, first: &NativeHistogram, last: &NativeHistogram, counter: bool) -> NativeHistogram {
+    let coarsest = w.histograms().iter().map(|(_, h)| h.schema).fold(last.schema, i32::min);
     let mut change = native::coarsen(last, coarsest);
     native::subtract(&mut change, first);
     if counter {
@@ -106,19 +102,19 @@ fn between_last_two(w: &Window<'_>, notes: &Notes, per_second: bool) -> Option<P
     if millis == 0 {
         return None;
     }
-    let factor = if per_second { 1000.0 / millis as f64 } else { 1.0 };
+    let seconds = if per_second { millis as f64 / 1000.0 } else { 1.0 };
     match (last.1, before.1) {
         (Point::Float(last), Point::Float(before)) => {
             let reset = per_second && last < before;
             let change = if reset { last } else { last - before };
-            Some(Point::Float(if per_second { change / (millis as f64 / 1000.0) } else { change }))
+            Some(Point::Float(change / seconds))
         }
         (Point::Histogram(last), Point::Histogram(before)) => {
             let mut change = NativeHistogram::clone(&last);
             if !(per_second && native::is_reset(&last, &before)) {
                 native::subtract(&mut change, &before);
             }
-            native::scale(&mut change, factor);
+            native::scale(&mut change, 1.0 / seconds);
             Some(Point::Histogram(Arc::new(change)))
         }
         _ => {
@@ -160,7 +156,7 @@ impl Line {
         let n = samples.len() as f64;
         let mut sums = [KahanSum::default(); 4];
         for (t, y) in samples {
-            let x = (t.as_millis() - origin) as f64 / 1000.0;
+            let x = t.as_millis().saturating_sub(origin) as f64 / 1000.0;
             for (sum, term) in sums.iter_mut().zip([x, *y, x * y, x * x]) {
                 sum.add(term);
             }

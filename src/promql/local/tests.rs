@@ -128,3 +128,48 @@ async fn scalars_and_strings_are_answers() {
     let error = engine.range("\"a\"", at, at, Duration::from_secs(1), &options).await.unwrap_err();
     assert!(error.to_string().contains("invalid expression type \"string\" for range query"));
 }
+
+/// The deepest expressions that are let through fit on the stack of a worker thread, unoptimised too.
+#[tokio::test]
+async fn the_deepest_expressions_fit_on_the_stack() {
+    let engine = engine("load 1s\nx 0+1x1000");
+    let deep = 96;
+    let nest = |deep: usize, open: &str, close: &str| format!("{}x{}", open.repeat(deep), close.repeat(deep));
+    let nested = |open, close| nest(deep, open, close);
+    for expression in [
+        nested("abs(", ")"),
+        nested("sum(", ")"),
+        nested("(", ")"),
+        nested("-", ""),
+        nested("1 + ", ""),
+        nested("1 ^ ", ""),
+        nested("", " + 1"),
+        // A call and its subquery are a level each.
+        nest(deep / 3, "max_over_time(", "[5s:1s])"),
+    ] {
+        let answer = engine.instant(&expression, Timestamp::from_secs(900), &QueryOptions::default()).await;
+        assert!(answer.is_ok(), "{expression}: {answer:?}");
+    }
+}
+
+/// Times at the ends of the scale are only far away.
+#[tokio::test]
+async fn extreme_times_do_not_overflow() {
+    let engine = engine("load 1m\nx 0+1x10");
+    let options = QueryOptions::default();
+    for at in [Timestamp::MIN, Timestamp::MAX] {
+        for expression in [
+            "x",
+            "x offset 1y",
+            "x offset -1y",
+            "rate(x[1y])",
+            "sum_over_time(x[1d:1h] offset -1y)",
+            "predict_linear(x[1h] @ 600, 60)",
+            "x @ start()",
+            "hour()",
+        ] {
+            assert!(engine.instant(expression, at, &options).await.is_ok(), "{expression} at {at}");
+            assert!(engine.range(expression, at, at, Duration::from_secs(1), &options).await.is_ok());
+        }
+    }
+}

@@ -131,6 +131,27 @@ impl IntoResponse for Failure {
                 p { a.button href="/" { "Back to the overview" } }
             }
         };
-        (self.0.status(), Page { title: self.0.title(), section: "", refresh: None, body }).into_response()
+        let page = Page { title: self.0.title(), section: "", refresh: None, body };
+        let mut response = (self.0.status(), page).into_response();
+        // A 401 without its challenge would not make the browser ask for the key.
+        for (name, value) in self.0.headers() {
+            response.headers_mut().append(name, value.clone());
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_keeps_its_challenge() {
+        let challenge = HeaderValue::from_static("Basic realm=\"admin key as password\"");
+        let problem = Problem::of(StatusCode::UNAUTHORIZED, "a key").header(header::WWW_AUTHENTICATE, challenge);
+        let response = Failure(problem).into_response();
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+        assert!(response.headers()["www-authenticate"].to_str().unwrap().starts_with("Basic"));
+        assert_eq!(response.headers()["content-type"], "text/html; charset=utf-8");
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 use tokio::sync::{Mutex, watch};
 
-use crate::base::Timestamp;
+use crate::base::{Severity, Timestamp};
 use crate::base::bounded::cut;
 use crate::base::clock::BoxFuture;
 use crate::base::id::IncidentId;
@@ -55,6 +55,7 @@ pub struct Desk {
     configured: RwLock<Arc<Configured>>,
     statuses: RwLock<Vec<ObjectiveStatus>>,
     evaluated_at: RwLock<Option<Timestamp>>,
+    open: RwLock<Vec<Severity>>,
     outgoing: watch::Sender<()>,
     timers: watch::Sender<()>,
 }
@@ -78,6 +79,7 @@ impl Desk {
             configured: RwLock::default(),
             statuses: RwLock::default(),
             evaluated_at: RwLock::default(),
+            open: RwLock::default(),
             outgoing: watch::channel(()).0,
             timers: watch::channel(()).0,
         };
@@ -114,6 +116,11 @@ impl Desk {
     /// What is evaluated now.
     pub fn configured(&self) -> Arc<Configured> {
         Arc::clone(&self.configured.read())
+    }
+
+    /// The severity of each incident that is not over.
+    pub fn open_incidents(&self) -> Vec<Severity> {
+        self.open.read().clone()
     }
 
     /// Changes whenever something was put into the outbox: the dispatcher waits on it.
@@ -181,6 +188,7 @@ impl Desk {
             live.doubtful = false;
         }
         live.book = draft.book;
+        *self.open.write() = live.book.incidents.values().map(|r| r.incident.severity).collect();
         if draft.change.has_messages() {
             self.outgoing.send_replace(());
         }

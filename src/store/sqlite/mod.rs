@@ -1,8 +1,8 @@
 //! The embedded default: one SQLite file.
 
-pub mod outbox;
 mod archive;
 mod ledger;
+pub mod outbox;
 
 use std::path::Path;
 use std::time::Duration;

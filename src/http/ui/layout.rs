@@ -93,7 +93,9 @@ impl IntoResponse for Page<'_> {
             (header::CACHE_CONTROL, "no-store"),
         ];
         let mut response = self.render().into_string().into_response();
-        response.headers_mut().extend(fixed.map(|(name, value)| (name, HeaderValue::from_static(value))));
+        for (name, value) in fixed {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
         response
     }
 }

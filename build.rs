@@ -13,7 +13,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=build.rs");
     // A missing path is always "changed"; so while nothing is built, its parent is watched instead.
     println!("cargo::rerun-if-changed={}", if dist.exists() { "web/dist" } else { "web" });
-    let mut table = String::from("/// Name and content of each embedded file.\npub(super) const EMBEDDED: &[(&str, &[u8])] = &[\n");
+    let mut table =
+        String::from("/// Name and content of each embedded file.\npub(super) const EMBEDDED: &[(&str, &[u8])] = &[\n");
     for file in FILES {
         let path = dist.join(file);
         if path.is_file() {

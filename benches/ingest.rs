@@ -62,7 +62,11 @@ async fn main() {
         println!("\n{}, {} events a round, {rounds} rounds", shape.name, events * shape.scale);
         let mut costs: Vec<(&str, Vec<f64>)> = Vec::new();
         for _ in 0..rounds {
-            for (name, start) in [("bare axum 204", start_bare as fn() -> Server), ("sync: always", start_always), ("sync: write", start_write)] {
+            for (name, start) in [
+                ("bare axum 204", start_bare as fn() -> Server),
+                ("sync: always", start_always),
+                ("sync: write", start_write),
+            ] {
                 let server = start();
                 wait_for(&server).await;
                 let round = run(&server, shape, events * shape.scale).await;

@@ -85,7 +85,10 @@ async fn a_fault_becomes_a_page_climbs_and_everyone_hears_of_the_end() {
     assert!(page["payload"]["summary"].as_str().unwrap().contains("errors"), "{page}");
     // Nobody answers: the second level hears of it.
     let hooks = receiver.wait_for("/hook", 1, Duration::from_secs(20)).await;
-    assert_eq!((&hooks[0].body["status"], &hooks[0].body["alerts"][0]["labels"]["objective"]), (&json!("firing"), &json!("errors")));
+    assert_eq!(
+        (&hooks[0].body["status"], &hooks[0].body["alerts"][0]["labels"]["objective"]),
+        (&json!("firing"), &json!("errors"))
+    );
     assert!(hooks[0].at.duration_since(pages[0].at) >= Duration::from_secs(2), "level 2 came too early");
     // It ends by itself; both are told, with the same key.
     for _ in 0..40 {
@@ -110,8 +113,15 @@ async fn an_acknowledgement_stops_the_climbing() {
     let (status, out, err) = run(folder.path(), &["ack", &id, "--by", "ada", "--server", &url]);
     assert!(status == 0 && out.contains("ada"), "{out}{err}");
     // A second one changes nothing and names the first.
-    let again: Value =
-        client().post(format!("{url}/api/incidents/{id}/ack")).json(&json!({"by": "bob"})).send().await.unwrap().json().await.unwrap();
+    let again: Value = client()
+        .post(format!("{url}/api/incidents/{id}/ack"))
+        .json(&json!({"by": "bob"}))
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
     assert_eq!((&again["acknowledged_by"], &again["state"]), (&json!("ada"), &json!("acknowledged")));
     // PagerDuty hears of it; level 2 would have come 3 s after the fire.
     let pages = receiver.wait_for("/pagerduty", 2, Duration::from_secs(20)).await;
@@ -139,7 +149,10 @@ async fn a_killed_process_loses_no_page() {
     service.restart().await;
     let pages = receiver.wait_for("/pagerduty", before + 1, Duration::from_secs(60)).await;
     let triggers: Vec<&Value> = pages.iter().map(|m| &m.body).filter(|b| b["event_action"] == "trigger").collect();
-    assert!(triggers.iter().all(|t| t["dedup_key"] == refused[0].body["dedup_key"]), "one incident, one key: {triggers:?}");
+    assert!(
+        triggers.iter().all(|t| t["dedup_key"] == refused[0].body["dedup_key"]),
+        "one incident, one key: {triggers:?}"
+    );
     let detail = incidents(&service).await;
     assert_eq!(detail.len(), 1, "{detail:?}");
 }

@@ -59,20 +59,22 @@ async fn sigkill_at_random_moments_loses_and_doubles_nothing() {
     for round in 0..KILLS {
         let stop = Arc::new(AtomicBool::new(false));
         let ledger = Arc::new(Ledger::default());
-        let senders: Vec<_> = (0..SENDERS)
-            .map(|s| tokio::spawn(send(service.url(), s, ledger.clone(), stop.clone())))
-            .collect();
+        let senders: Vec<_> =
+            (0..SENDERS).map(|s| tokio::spawn(send(service.url(), s, ledger.clone(), stop.clone()))).collect();
         tokio::time::sleep(Duration::from_millis(rand::random_range(30..900))).await;
         service.kill();
         stop.store(true, Ordering::Relaxed);
         for sender in senders {
             sender.await.expect("a sender ends");
         }
-        let (acknowledged, unknown) = (ledger.acknowledged.load(Ordering::Relaxed), ledger.unknown.load(Ordering::Relaxed));
+        let (acknowledged, unknown) =
+            (ledger.acknowledged.load(Ordering::Relaxed), ledger.unknown.load(Ordering::Relaxed));
         answered_in_all += acknowledged;
         possible_in_all += acknowledged + unknown;
         service.restart().await;
-        for expression in ["sum(kill_test_total)", r#"sum(http_server_request_duration_seconds_count{service_name="kill"})"#] {
+        for expression in
+            ["sum(kill_test_total)", r#"sum(http_server_request_duration_seconds_count{service_name="kill"})"#]
+        {
             let counted = value(&service.url(), expression).await;
             assert!(
                 counted >= answered_in_all as f64 && counted <= possible_in_all as f64,

@@ -35,7 +35,10 @@ fn an_unknown_field_is_an_error_with_a_suggestion() {
     let folder = folder_with(&[("plimsoll.yaml", "evaluate_evry: 5s\n")]);
     let (status, _, err) = run(folder.path(), &["check"]);
     assert_eq!(status, 2, "{err}");
-    assert!(err.contains("evaluate_evry") && err.contains("evaluate_every") && err.contains("plimsoll.yaml:1:"), "{err}");
+    assert!(
+        err.contains("evaluate_evry") && err.contains("evaluate_every") && err.contains("plimsoll.yaml:1:"),
+        "{err}"
+    );
 }
 
 #[test]
@@ -87,9 +90,10 @@ async fn health_readiness_and_own_metrics() {
     assert_eq!((answer["accepted"].as_u64(), answer["rejected"][0]["line"].as_u64()), (Some(1), Some(2)), "{answer}");
     let text = crate::support::wait::until("own metrics are exposed", Duration::from_secs(20), || async {
         let text = client().get(format!("{url}/metrics")).send().await.unwrap().text().await.unwrap();
-        let complete = ["plimsoll_ingest_received_total", "plimsoll_ingest_dropped_total", "process_resident_memory_bytes"]
-            .iter()
-            .all(|m| text.contains(m));
+        let complete =
+            ["plimsoll_ingest_received_total", "plimsoll_ingest_dropped_total", "process_resident_memory_bytes"]
+                .iter()
+                .all(|m| text.contains(m));
         if complete { Ok(text) } else { Err(text) }
     })
     .await;

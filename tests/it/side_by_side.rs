@@ -49,7 +49,13 @@ fn name(labels: &Value) -> (String, String) {
 }
 
 /// Posts a few requests and waits until `done`; traffic goes on all the time, as in a real service.
-async fn traffic_until(service: &Plimsoll, status: u16, duration_ms: f64, there: &str, done: impl Fn(&[(String, String)]) -> bool) {
+async fn traffic_until(
+    service: &Plimsoll,
+    status: u16,
+    duration_ms: f64,
+    there: &str,
+    done: impl Fn(&[(String, String)]) -> bool,
+) {
     wait::until("both say the same", Duration::from_secs(90), || async {
         let request = |route: &str, ms: f64| {
             json!({"kind": "http", "service": "shop", "route": route, "method": "GET", "status": status, "duration_ms": ms})
@@ -81,7 +87,14 @@ async fn exported_rules_fire_and_resolve_with_ours() {
         move |seen: &[(String, String)]| seen.iter().map(|(a, r)| (a.as_str(), r.as_str())).eq(expected.iter().copied())
     };
     traffic_until(&service, 200, 5.0, &there, only(&[])).await;
-    traffic_until(&service, 500, 350.0, &there, only(&[("orders-fast warning", "/a"), ("orders-succeed critical", "")])).await;
+    traffic_until(
+        &service,
+        500,
+        350.0,
+        &there,
+        only(&[("orders-fast warning", "/a"), ("orders-succeed critical", "")]),
+    )
+    .await;
     traffic_until(&service, 200, 5.0, &there, only(&[])).await;
     let up: Value = client().get(format!("{there}/api/v1/query?query=up")).send().await.unwrap().json().await.unwrap();
     assert_eq!(up["data"]["result"][0]["value"][1], "1", "Prometheus could not scrape us");

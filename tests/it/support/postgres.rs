@@ -20,7 +20,9 @@ impl Postgres {
     pub async fn start() -> Self {
         let folder = new_folder();
         let data = folder.path().join("data");
-        run(as_owner("initdb").args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--data-checksums", "--no-sync", "-D"]).arg(&data));
+        run(as_owner("initdb")
+            .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--data-checksums", "--no-sync", "-D"])
+            .arg(&data));
         Self::start_in(folder).await
     }
 

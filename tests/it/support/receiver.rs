@@ -87,6 +87,9 @@ async fn take(State(shared): State<Shared>, uri: Uri, body: String) -> (StatusCo
     shared.messages.lock().push(message);
     match StatusCode::from_u16(shared.refuse.load(Ordering::Relaxed)) {
         Ok(status) => (status, "not now".to_owned()),
-        Err(_) => (StatusCode::ACCEPTED, json!({"status": "success", "message": "Event processed", "dedup_key": key}).to_string()),
+        Err(_) => (
+            StatusCode::ACCEPTED,
+            json!({"status": "success", "message": "Event processed", "dedup_key": key}).to_string(),
+        ),
     }
 }

@@ -1,1 +1,214 @@
-//! The one place that builds concrete things.
+//! The one place that builds concrete things and knows who needs whom.
+
+mod gate;
+mod metrics;
+mod readiness;
+pub mod settings;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+
+use crate::alert::{Desk, Evaluator, EvaluatorStats};
+use crate::base::SharedClock;
+use crate::collect::{self, Schedule};
+use crate::config::{Loaded, Service};
+use crate::egress;
+use crate::http::{self, Api, Edge, Ports};
+use crate::ingest::{self, Intake};
+use crate::lifecycle::{End, Phase, Tasks};
+use crate::notify::{self, Dispatcher, Sender};
+use crate::promql::{Engine, LocalEngine};
+use crate::series::{self, RecorderHandle, View};
+use crate::slo::{CompiledObjective, Escalation};
+use crate::store::journal::FileJournal;
+use crate::store::sqlite::SqliteStore;
+
+/// What is not in the service file.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Counts automated browsers as visitors, for the demonstration and for tests.
+    pub allow_automated_browsers: bool,
+}
+
+/// The running service.
+pub struct App {
+    address: SocketAddr,
+    tasks: Tasks,
+    store: SqliteStore,
+    desk: Arc<Desk>,
+    view: Arc<View>,
+    clock: SharedClock,
+    service: Service,
+}
+
+/// What a configuration comes to, checked before anything is opened.
+struct Plan {
+    compiled: Vec<Arc<CompiledObjective>>,
+    escalations: Vec<Escalation>,
+    senders: HashMap<String, Arc<dyn Sender>>,
+    ingest: ingest::Settings,
+    http: http::Settings,
+    service: Service,
+}
+
+/// What knows and decides.
+struct Core {
+    store: SqliteStore,
+    recorder: RecorderHandle,
+    view: Arc<View>,
+    keeper: series::Loop,
+    engine: Arc<dyn Engine>,
+    desk: Arc<Desk>,
+}
+
+impl App {
+    /// Builds and starts everything. The port is opened last: whoever can connect is served.
+    ///
+    /// # Errors
+    /// An objective that does not compile, a database or journal that cannot be opened, a port in use.
+    pub async fn start(loaded: Loaded, options: Options, clock: SharedClock) -> anyhow::Result<Self> {
+        let plan = plan(loaded, &options, &clock)?;
+        let listen = plan.service.listen;
+        let core = open(&plan, &clock).await?;
+        let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+        assemble(plan, core, clock)?.serve(listener)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The process's tasks, for whoever adds some.
+    pub fn tasks(&self) -> &Tasks {
+        &self.tasks
+    }
+
+    /// Runs until `stop` is ready, then stops phase by phase.
+    pub async fn run_until(&self, stop: impl Future<Output = ()>, grace: Duration) -> End {
+        self.tasks.run_until(stop, grace).await
+    }
+
+    /// Takes the objectives and escalations of a new configuration; what else changed is named in the log
+    /// and holds from the next start.
+    ///
+    /// # Errors
+    /// The old configuration stays when the new one does not compile or cannot be stored.
+    pub async fn reload(&self, loaded: Loaded) -> anyhow::Result<()> {
+        let compiled = settings::compile(&loaded.objectives.objectives)?;
+        self.desk.reload(compiled.clone(), loaded.objectives.escalations, self.clock.now()).await?;
+        self.view.set_catalog(settings::catalog(&compiled));
+        if loaded.service != self.service {
+            tracing::warn!("the service file changed beyond its objectives: that part holds from the next start");
+        }
+        Ok(())
+    }
+
+    /// Closes the database; call it when [`App::run_until`] has returned.
+    pub async fn close(&self) {
+        self.store.close().await;
+    }
+}
+
+fn plan(loaded: Loaded, options: &Options, clock: &SharedClock) -> anyhow::Result<Plan> {
+    let service = loaded.service;
+    let client = egress::Client::new(egress::Limits::default(), egress::Policy::Configured)?;
+    let mut senders = HashMap::new();
+    for channel in settings::notify(&service)?.channels {
+        senders.insert(channel.name.clone(), notify::build(&channel, &client, clock)?);
+    }
+    let mut ingest = settings::ingest(&service)?;
+    ingest.allow_automated_browsers = options.allow_automated_browsers;
+    Ok(Plan {
+        compiled: settings::compile(&loaded.objectives.objectives)?,
+        escalations: loaded.objectives.escalations,
+        senders,
+        ingest,
+        http: settings::http(&service)?,
+        service,
+    })
+}
+
+async fn open(plan: &Plan, clock: &SharedClock) -> anyhow::Result<Core> {
+    let (store, applied) = SqliteStore::open(&settings::sqlite_file(&plan.service)?).await?;
+    applied.iter().for_each(|m| tracing::info!(number = m.number, name = m.name, "migration applied"));
+    let settings = settings::series(&plan.service);
+    let journal = FileJournal::open(&settings.journal_dir, settings.sync)?;
+    let catalog = settings::catalog(&plan.compiled);
+    let archive = Arc::new(store.clone());
+    let (recorder, view, keeper) = series::open(settings, clock.clone(), archive, Box::new(journal), catalog).await?;
+    let engine: Arc<dyn Engine> = Arc::new(LocalEngine::with_clock(view.clone(), clock.clone()));
+    let alert = settings::alert(&plan.service);
+    let ledger = Arc::new(store.clone());
+    let (compiled, escalations) = (plan.compiled.clone(), plan.escalations.clone());
+    let desk = Desk::open(alert, ledger, view.clone(), compiled, escalations, clock.now()).await?;
+    Ok(Core { store, recorder, view, keeper, engine, desk })
+}
+
+/// An assembled service that does not listen yet.
+struct Assembled {
+    app: App,
+    router: axum::Router,
+    server: http::ServerSettings,
+}
+
+/// Wires the loops and starts them.
+fn assemble(plan: Plan, core: Core, clock: SharedClock) -> anyhow::Result<Assembled> {
+    let Core { store, recorder, view, keeper, engine, desk } = core;
+    let recorder = Arc::new(recorder);
+    let stats = Arc::new(EvaluatorStats::default());
+    let evaluator = Evaluator::new(desk.clone(), engine.clone(), recorder.clone(), clock.clone(), stats.clone());
+    let gate = Arc::new(gate::Unanswered { desk: desk.clone() });
+    let outbox = Arc::new(store.clone());
+    let dispatcher = Dispatcher::new(outbox, plan.senders, gate, clock.clone(), desk.outgoing());
+    let collectors = collect::build(settings::collect(&plan.service));
+    let schedule = Schedule::new(collectors, recorder.clone(), clock.clone());
+    let intake = Arc::new(Intake::new(plan.ingest, recorder.clone()));
+    let own = metrics::Own {
+        tally: intake.tally().clone(),
+        series: view.counters().clone(),
+        evaluator: stats,
+        dispatcher: dispatcher.counters(),
+        collectors: schedule.stats(),
+        desk: desk.clone(),
+        clock: clock.clone(),
+    };
+    let keeper = keeper.with_own_metrics(Arc::new(metrics::source(own)?));
+    let evaluate_every = plan.service.evaluate_every;
+    let watch = readiness::Watch { view: view.clone(), objectives: desk.clone(), evaluate_every };
+    let edge = Edge::new(plan.http.clone(), intake, Arc::new(watch), clock.clone());
+    let ports = Ports {
+        clock: clock.clone(),
+        engine,
+        known: view.clone(),
+        recorder,
+        on_call: desk.clone(),
+        objectives: desk.clone(),
+    };
+    let tasks = Tasks::default();
+    tasks.spawn(Phase::Store, "archive", keeper.run(tasks.token(Phase::Store)));
+    tasks.spawn(Phase::Notify, "dispatcher", dispatcher.run(tasks.token(Phase::Notify)));
+    tasks.spawn(Phase::Judge, "evaluator", evaluator.run(tasks.token(Phase::Judge)));
+    tasks.spawn(Phase::Intake, "collectors", schedule.run(tasks.token(Phase::Intake)));
+    let app = App { address: plan.service.listen, tasks, store, desk, view, clock, service: plan.service };
+    Ok(Assembled { app, router: http::router(Api::with_edge(ports, edge)), server: plan.http.server })
+}
+
+impl Assembled {
+    fn serve(self, listener: TcpListener) -> anyhow::Result<App> {
+        let Self { mut app, router, server } = self;
+        app.address = listener.local_addr()?;
+        let stop = app.tasks.token(Phase::Intake);
+        app.tasks.spawn(Phase::Intake, "listener", async move {
+            if let Err(error) = http::serve(listener, router, server, stop).await {
+                tracing::error!(%error, "the listener failed");
+            }
+        });
+        Ok(app)
+    }
+}

@@ -11,4 +11,5 @@ pub mod load;
 pub mod peers;
 pub mod receiver;
 pub mod shop;
+pub mod stage;
 pub mod visitors;

@@ -16,7 +16,7 @@ pub(super) fn check(headers: &HeaderMap) -> Result<(), Problem> {
         (None, None) => true,
     };
     let detail = "this request was sent by another site's page; use the button on this service's own page";
-    allowed.then_some(()).ok_or_else(|| Problem::new(StatusCode::FORBIDDEN, "Sent from another site", detail))
+    allowed.then_some(()).ok_or_else(|| Problem::of(StatusCode::FORBIDDEN, detail))
 }
 
 fn authority(origin: &str) -> Option<&str> {
@@ -28,16 +28,19 @@ mod tests {
     use super::*;
 
     fn verdict(pairs: &[(&'static str, &'static str)]) -> bool {
-        let headers = pairs.iter().map(|(n, v)| {
-            (header::HeaderName::from_static(n), header::HeaderValue::from_static(v))
-        });
+        let headers =
+            pairs.iter().map(|(n, v)| (header::HeaderName::from_static(n), header::HeaderValue::from_static(v)));
         check(&headers.collect()).is_ok()
     }
 
     #[test]
     fn only_our_own_pages_and_no_browsers_pass() {
         assert!(verdict(&[]));
-        assert!(verdict(&[("sec-fetch-site", "same-origin"), ("origin", "https://proxy.example"), ("host", "inner:1876")]));
+        assert!(verdict(&[
+            ("sec-fetch-site", "same-origin"),
+            ("origin", "https://proxy.example"),
+            ("host", "inner:1876")
+        ]));
         assert!(verdict(&[("origin", "http://slo.example:1876"), ("host", "slo.example:1876")]));
         assert!(!verdict(&[("sec-fetch-site", "cross-site")]));
         assert!(!verdict(&[("sec-fetch-site", "same-site"), ("origin", "http://a.example"), ("host", "a.example")]));

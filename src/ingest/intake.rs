@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 use crate::base::{DropReason, Timestamp};
-use crate::series::{RecordError, Recorder};
+use crate::series::{Item, RecordError, Recorder};
 
 use super::elements;
 use super::gather::{Event, Gather, SeriesCache};
@@ -91,6 +91,25 @@ impl Intake {
         run.record().await
     }
 
+    /// Samples that a decoder has made of a snapshot, and what it left out: `POST /ingest/redis`,
+    /// `POST /ingest/postgres`.
+    pub async fn samples(
+        &self,
+        endpoint: Endpoint,
+        items: Vec<Item>,
+        dropped: &[(DropReason, u64)],
+    ) -> Result<Outcome, IntakeError> {
+        let mut run = Run::new(self, endpoint, &Sender::default(), Timestamp::default());
+        for (reason, count) in dropped {
+            run.receipt.take(*count);
+            run.receipt.drop_events(*reason, *count);
+            run.outcome.dropped += count;
+        }
+        run.receipt.take(items.len() as u64);
+        run.gather.batch.items = items;
+        run.record().await
+    }
+
     /// `POST /api/performance/metrics`: records of older applications and web-vitals beacons, mixed.
     pub async fn performance(
         &self,
@@ -106,7 +125,7 @@ impl Intake {
                     let view = serde_json::from_str(raw.get()).map_err(|e| Reject::json(&e));
                     run.view(line, view, authorize)?;
                 }
-                Ok((raw, Ok(_))) => run.event(line, legacy::event(raw, &self.settings, now)),
+                Ok((raw, Ok(_))) => run.old_record(line, legacy::event(raw, &self.settings, now), authorize)?,
                 Ok((_, Err(error))) => run.event(line, Err(Reject::json(&error))),
                 Err(reject) => run.event(line, Err(reject)),
             }
@@ -144,6 +163,28 @@ impl<'i> Run<'i> {
             }
             Err(reject) => self.refuse(line, reject),
         }
+    }
+
+    /// Counts and gathers one record of an older application, which names no site itself.
+    fn old_record(
+        &mut self,
+        line: usize,
+        event: Result<Event<'_>, Reject>,
+        authorize: Authorize<'_>,
+    ) -> Result<(), IntakeError> {
+        let service = match authorize(self.sender.site) {
+            Ok(service) => service,
+            Err(reason) => {
+                self.receipt.take(1);
+                return Err(self.turn_away(reason));
+            }
+        };
+        let of_service = event.map(|e| match service {
+            Some(service) => Event { service: service.into(), ..e },
+            None => e,
+        });
+        self.event(line, of_service);
+        Ok(())
     }
 
     /// Counts and gathers the metrics of one view. Positions are those of its metrics when the body is

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use tokio::sync::Notify;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::base::retry::Class;
@@ -42,18 +42,19 @@ pub struct Dispatcher {
     senders: HashMap<String, Arc<dyn Sender>>,
     gate: Arc<dyn Gate>,
     clock: SharedClock,
-    nudge: Arc<Notify>,
+    nudge: watch::Receiver<()>,
     counters: Arc<Counters>,
 }
 
 impl Dispatcher {
-    /// A dispatcher over these senders, by channel name. `nudge.notify_one()` makes it look at once.
+    /// A dispatcher over these senders, by channel name. Each change of
+    /// `nudge` makes it look at once; without one it looks every few seconds.
     pub fn new(
         outbox: Arc<dyn Outbox>,
         senders: HashMap<String, Arc<dyn Sender>>,
         gate: Arc<dyn Gate>,
         clock: SharedClock,
-        nudge: Arc<Notify>,
+        nudge: watch::Receiver<()>,
     ) -> Self {
         let counters = Arc::new(Counters::new(senders.keys()));
         Self { outbox, senders, gate, clock, nudge, counters }
@@ -67,6 +68,7 @@ impl Dispatcher {
     /// Runs until `stop`; what is in flight then is still brought to its end.
     pub async fn run(self, stop: CancellationToken) {
         let mut flying = FuturesUnordered::new();
+        let mut nudge = self.nudge.clone();
         while !stop.is_cancelled() {
             let wait = match self.lease(self.clock.now(), IN_FLIGHT - flying.len()).await {
                 Ok(attempts) if !attempts.is_empty() => {
@@ -82,7 +84,7 @@ impl Dispatcher {
             tokio::select! {
                 () = stop.cancelled() => {}
                 Some(()) = flying.next(), if !flying.is_empty() => {}
-                () = self.nudge.notified() => {}
+                Ok(()) = nudge.changed() => {}
                 () = self.clock.sleep(wait) => {}
             }
         }

@@ -36,7 +36,8 @@ pub enum Verdict {
         /// Why.
         error: String,
     },
-    /// No longer wanted: answered or over before it was sent.
+    /// No longer wanted: answered or over before it was sent. Nothing was sent this time, so it does not
+    /// count as an attempt.
     Cancelled {
         /// Why.
         reason: String,

@@ -65,7 +65,8 @@ fn bytes(value: f64) -> String {
 /// Percentages keep what tells 99.9 from 99.99: as many decimals as the distance to 100 needs.
 fn percent(value: f64) -> String {
     let distance = (100.0 - value).abs();
-    let decimals = if value > 90.0 && distance > 0.0 && distance < 10.0 { places(distance, 2) } else { places(value, 3) };
+    let decimals =
+        if value > 90.0 && distance > 0.0 && distance < 10.0 { places(distance, 2) } else { places(value, 3) };
     trim(format!("{value:.decimals$}"))
 }
 

@@ -203,7 +203,10 @@ fn apply(row: &mut Stored, verdict: &Verdict, target: &str) {
             (Status::Pending, Some(error.clone()))
         }
         Verdict::Dead { error } => (Status::Dead, Some(error.clone())),
-        Verdict::Cancelled { reason } => (Status::Cancelled, Some(reason.clone())),
+        Verdict::Cancelled { reason } => {
+            row.attempts -= 1;
+            (Status::Cancelled, Some(reason.clone()))
+        }
     };
     row.status = status;
     row.error = error;

@@ -30,8 +30,7 @@ const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'stat
     Metric { name, kind: Kind::Gauge, labels, help }
 }
 
-/// All of them. Durations come as `_sum` and `_count` (mean and rate) and `_max` (the worst since the start
-/// of the minute before), which is what alerts on our own health need.
+/// All of them.
 pub const CATALOGUE: &[Metric] = &[
     gauge("plimsoll_build_info", &["version"], "Always 1; the version that runs."),
     // Ingest: received = accepted + dropped.
@@ -40,49 +39,35 @@ pub const CATALOGUE: &[Metric] = &[
     counter("plimsoll_ingest_dropped_total", &["endpoint", "reason"], "Events that were not counted, by reason."),
     // Series and journal.
     gauge("plimsoll_series", &[], "Live series in memory."),
-    counter("plimsoll_series_dropped_total", &["reason"], "Items that were not recorded, by reason."),
+    counter("plimsoll_series_dropped_total", &["reason"], "Events that were not recorded, by reason."),
+    counter("plimsoll_series_late_total", &[], "Events whose slot had closed and that were counted on arrival."),
+    gauge("plimsoll_vitals_pending", &[], "Web vitals that have not settled."),
+    counter("plimsoll_vitals_settled_total", &[], "Web vitals that have settled."),
     counter("plimsoll_journal_commits_total", &[], "Group commits of the journal."),
-    counter("plimsoll_journal_entries_total", &[], "Batches that were committed."),
+    counter("plimsoll_journal_bytes_total", &[], "Bytes written to the journal."),
     counter("plimsoll_journal_errors_total", &[], "Commits that failed."),
-    gauge("plimsoll_journal_bytes", &[], "Size of what is not archived yet."),
+    counter("plimsoll_journal_commit_seconds_total", &[], "Time spent in commits."),
     gauge("plimsoll_journal_queue_length", &[], "Batches that wait for the journal."),
-    counter("plimsoll_journal_commit_seconds_sum", &[], "Time spent in commits."),
-    counter("plimsoll_journal_commit_seconds_count", &[], "Commits that were timed."),
-    gauge("plimsoll_journal_commit_seconds_max", &[], "The slowest commit of the last minute or two."),
-    counter("plimsoll_archive_slots_total", &[], "Closed slots that were archived."),
-    gauge("plimsoll_archive_lag_seconds", &[], "Age of the oldest closed slot that is not archived."),
+    counter("plimsoll_archive_ticks_total", &[], "Ticks that were archived."),
+    counter("plimsoll_archive_errors_total", &[], "Commits of the archive that failed; each is tried again."),
     // Evaluation.
-    counter("plimsoll_evaluation_duration_seconds_sum", &[], "Time spent evaluating objectives."),
-    counter("plimsoll_evaluation_duration_seconds_count", &[], "Evaluations of all objectives."),
-    gauge("plimsoll_evaluation_duration_seconds_max", &[], "The slowest evaluation of the last minute or two."),
+    counter("plimsoll_evaluations_total", &[], "Evaluations of all objectives."),
+    gauge("plimsoll_evaluation_duration_seconds", &[], "How long the last evaluation took."),
     gauge("plimsoll_evaluation_lag_seconds", &[], "How late the last evaluation began."),
     counter("plimsoll_evaluation_missed_total", &[], "Evaluations that were due while another ran."),
-    counter("plimsoll_evaluation_failures_total", &["objective"], "Evaluations of an objective that failed."),
+    counter("plimsoll_evaluation_failures_total", &[], "Objectives that could not be evaluated, each time."),
     // Alerts and pages.
     gauge("plimsoll_incidents_open", &["severity"], "Incidents that are firing or acknowledged."),
-    counter("plimsoll_incident_acknowledge_seconds_sum", &[], "Time from firing to acknowledgement."),
-    counter("plimsoll_incident_acknowledge_seconds_count", &[], "Incidents that were acknowledged."),
-    gauge("plimsoll_incident_acknowledge_seconds_max", &[], "The longest of the last minute or two."),
-    counter("plimsoll_incident_resolve_seconds_sum", &[], "Time from firing to resolution."),
-    counter("plimsoll_incident_resolve_seconds_count", &[], "Incidents that were resolved."),
-    gauge("plimsoll_incident_resolve_seconds_max", &[], "The longest of the last minute or two."),
     counter("plimsoll_notifications_total", &["channel", "outcome"], "Attempts to send a message."),
-    counter("plimsoll_notification_latency_seconds_sum", &["channel"], "Time from due to delivered."),
-    counter("plimsoll_notification_latency_seconds_count", &["channel"], "Messages that were delivered."),
-    gauge("plimsoll_notification_latency_seconds_max", &["channel"], "The longest of the last minute or two."),
-    gauge("plimsoll_notifications_pending", &[], "Messages that are due or leased."),
+    counter("plimsoll_notification_latency_seconds_sum", &[], "Time from due to delivered."),
+    counter("plimsoll_notification_latency_seconds_count", &[], "Messages that were delivered."),
     // Collectors.
     counter("plimsoll_collector_cycles_total", &["collector"], "Cycles that were run."),
     counter("plimsoll_collector_failures_total", &["collector"], "Cycles that gave nothing."),
     counter("plimsoll_collector_skipped_total", &["collector"], "Beats that passed while a cycle still ran."),
     counter("plimsoll_collector_unrecorded_total", &["collector"], "Cycles that could not be recorded."),
     gauge("plimsoll_collector_duration_seconds", &["collector"], "How long the last cycle took."),
-    // The HTTP side and the whole.
-    counter("plimsoll_http_requests_total", &["route", "status"], "Requests that were answered."),
-    counter("plimsoll_http_request_duration_seconds_sum", &["route"], "Time spent answering."),
-    counter("plimsoll_http_request_duration_seconds_count", &["route"], "Requests that were timed."),
-    gauge("plimsoll_http_request_duration_seconds_max", &["route"], "The slowest of the last minute or two."),
-    counter("plimsoll_logs_total", &["level"], "Lines logged at warning or error."),
+    // The whole.
     gauge("plimsoll_overhead_ratio", &[], "Processor seconds of this process per second and processor."),
     // This process, as every Prometheus client names it.
     counter("process_cpu_seconds_total", &[], "Processor time, user and system."),

@@ -16,7 +16,7 @@ pub(super) fn parameter(query: Option<&str>, name: &str) -> Option<String> {
 /// What a parameter should have been.
 pub(super) fn wrong(name: &str, given: &str, expected: &str) -> Problem {
     let given: String = given.chars().take(60).collect();
-    Problem::new(StatusCode::BAD_REQUEST, "Wrong parameter", format!("{name}={given:?}: expected {expected}"))
+    Problem::of(StatusCode::BAD_REQUEST, format!("{name}={given:?}: expected {expected}"))
 }
 
 /// `30d`, `12h`, `90m`, `4w`, `week`, `month`, `quarter`; calendar periods in `time_zone`.
@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn reads_windows() {
-        let days = |n| Some(Window::Rolling(Duration::from_secs(n * 86_400)));
+        let days = |n: u64| Some(Window::Rolling(Duration::from_secs(n * 86_400)));
         assert_eq!(window("30d", "UTC"), days(30));
         assert_eq!(window("4w", "UTC"), days(28));
         assert_eq!(window("48h", "UTC"), days(2));

@@ -2,37 +2,43 @@
 //!
 //! `redis-cli INFO everything | curl --data-binary @- -H 'Content-Type: text/plain' …`
 
-use axum::body::Body;
-use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode};
-use axum::{Router, routing::post};
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
 
-use super::push::{self, Refusal};
+use super::door::{Arrival, Door, Size};
+use super::push::{self, Parsed, Refusal};
+use crate::base::DropReason;
 use crate::http::Api;
-use crate::ingest::redis_text;
+use crate::ingest::Endpoint;
+use crate::ingest::redis_text::{self, RedisTextError};
 
-/// The route.
-pub fn routes() -> Router<Api> {
-    Router::new().route("/ingest/redis", post(take))
+/// curl's default for data is the form's type; the text says itself what it is.
+const DOOR: Door = Door {
+    endpoint: Endpoint::Redis,
+    types: &["text/plain", "application/octet-stream", "application/x-www-form-urlencoded", ""],
+    browser: false,
+    size: Size::Fixed(push::LIMIT),
+};
+
+/// Takes the text of one server.
+pub async fn post(State(api): State<Api>, request: Request) -> Response {
+    match DOOR.pass(&api, request).await {
+        Ok(arrival) => push::finish(&api, Endpoint::Redis, parse(&api, &arrival)).await,
+        Err(problem) => problem.into_response(),
+    }
 }
 
-async fn take(
-    State(api): State<Api>,
-    Query(query): Query<push::Query>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<StatusCode, Refusal> {
-    let instance = query.instance()?;
-    // curl's default for data is the form's type; the text says itself what it is.
-    if push::media_type(&headers).is_some_and(|t| {
-        !["text/plain", "application/octet-stream", "application/x-www-form-urlencoded"].contains(&&*t)
-    }) {
-        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send the text of INFO as text/plain"));
-    }
-    let body = push::read(&headers, body).await?;
-    let text = std::str::from_utf8(&body)
-        .map_err(|_| Refusal::new(StatusCode::BAD_REQUEST, "the text of INFO must be UTF-8"))?;
-    let parsed = redis_text::parse(text, &redis_text::target(instance), api.clock.now())
-        .map_err(|error| Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))?;
-    push::record(&api, parsed.items).await
+fn parse(api: &Api, arrival: &Arrival) -> Result<Parsed, Refusal> {
+    let instance = push::instance(arrival.query())?;
+    let text = std::str::from_utf8(&arrival.body)
+        .map_err(|_| Refusal::new(DropReason::Malformed, StatusCode::BAD_REQUEST, "the text of INFO must be UTF-8"))?;
+    let parsed = redis_text::parse(text, &redis_text::target(&instance), api.clock.now()).map_err(|error| {
+        let (reason, status) = match error {
+            RedisTextError::TooLong => (DropReason::TooLarge, StatusCode::PAYLOAD_TOO_LARGE),
+            RedisTextError::NotInfo => (DropReason::Invalid, StatusCode::UNPROCESSABLE_ENTITY),
+        };
+        Refusal::new(reason, status, error.to_string())
+    })?;
+    Ok((parsed.items, parsed.dropped))
 }

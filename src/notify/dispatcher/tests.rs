@@ -60,19 +60,19 @@ impl Gate for Generation {
 struct Bench {
     outbox: Arc<MemoryOutbox>,
     clock: ManualClock,
-    nudge: Arc<Notify>,
+    nudge: watch::Sender<()>,
     sender: Arc<Scripted>,
     dispatcher: Dispatcher,
 }
 
 impl Bench {
     fn new(sender: Scripted, gate: impl Gate + 'static) -> Self {
-        let (outbox, sender, nudge) = (Arc::new(MemoryOutbox::default()), Arc::new(sender), Arc::new(Notify::new()));
+        let (outbox, sender, nudge) = (Arc::new(MemoryOutbox::default()), Arc::new(sender), watch::Sender::new(()));
         let clock = ManualClock::at(envelope("slack", "k").due_at);
         let senders: HashMap<String, Arc<dyn Sender>> =
             ["slack", "mail"].map(|name| (name.to_owned(), sender.clone() as Arc<dyn Sender>)).into();
         let shared: SharedClock = Arc::new(clock.clone());
-        let dispatcher = Dispatcher::new(outbox.clone(), senders, Arc::new(gate), shared, nudge.clone());
+        let dispatcher = Dispatcher::new(outbox.clone(), senders, Arc::new(gate), shared, nudge.subscribe());
         Self { outbox, clock, nudge, sender, dispatcher }
     }
 
@@ -174,7 +174,7 @@ async fn the_loop_sends_on_a_nudge_and_when_due_and_ends_when_told() {
     outbox.put(envelope("slack", "k"));
     assert!(futures::poll!(&mut run).is_pending());
     assert_eq!(outbox.rows()[0].attempts, 0, "nobody told it");
-    nudge.notify_one();
+    nudge.send_replace(());
     for _ in 0..3 {
         assert!(futures::poll!(&mut run).is_pending());
     }
@@ -207,7 +207,7 @@ async fn a_sender_that_hangs_is_a_failed_attempt_and_holds_up_no_other_channel()
     let leased = outbox.rows().iter().filter(|r| r.status == Status::Sending).count();
     assert_eq!((leased, outbox.rows()[10].status), (PER_CHANNEL as usize, Status::Sent));
     outbox.put(envelope("mail", "later"));
-    nudge.notify_one();
+    nudge.send_replace(());
     for _ in 0..3 {
         assert!(futures::poll!(&mut run).is_pending());
     }
@@ -235,7 +235,7 @@ async fn a_process_that_dies_while_sending_is_taken_over_with_the_same_id() {
     let next: Arc<Scripted> = Arc::default();
     let senders: HashMap<String, Arc<dyn Sender>> = [("slack".to_owned(), next.clone() as Arc<dyn Sender>)].into();
     let clock: SharedClock = Arc::new(bench.clock.clone());
-    let successor = Dispatcher::new(bench.outbox.clone(), senders, Arc::new(Open), clock, bench.nudge.clone());
+    let successor = Dispatcher::new(bench.outbox.clone(), senders, Arc::new(Open), clock, bench.nudge.subscribe());
     assert_eq!(successor.pump_once(bench.clock.now()).await.unwrap(), 0, "the lease holds");
     bench.clock.advance(LEASE);
     assert_eq!(successor.pump_once(bench.clock.now()).await.unwrap(), 1);

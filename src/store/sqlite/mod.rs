@@ -1,6 +1,8 @@
 //! The embedded default: one SQLite file.
 
 pub mod outbox;
+mod archive;
+mod ledger;
 
 use std::path::Path;
 use std::time::Duration;

@@ -34,7 +34,8 @@ impl Office {
             })
             .collect();
         let outbox = Arc::new(MemoryOutbox::default());
-        let dispatcher = Dispatcher::new(outbox.clone(), senders, Arc::new(notify::Open), shared, Arc::default());
+        let dispatcher =
+            Dispatcher::new(outbox.clone(), senders, Arc::new(notify::Open), shared, tokio::sync::watch::channel(()).1);
         Self { outbox, clock, dispatcher }
     }
 

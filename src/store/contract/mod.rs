@@ -1,0 +1,3 @@
+//! What every store must do: one suite for each storage trait, run on all of its implementations.
+
+mod ledger;

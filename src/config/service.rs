@@ -38,6 +38,8 @@ pub struct Service {
     pub redis: Vec<Target>,
     /// PostgreSQL servers to watch.
     pub postgres: Vec<Target>,
+    /// Whether this machine is watched.
+    pub host: bool,
     /// Where messages go.
     pub channels: Vec<Channel>,
     /// OTLP/HTTP endpoint for the service's own traces.
@@ -187,7 +189,12 @@ impl Default for Service {
             route_prefix: String::new(),
             evaluate_every: Duration::from_secs(5),
             journal: Journal { dir: "./plimsoll-data".into(), sync: JournalSync::Always },
-            keep: Keep { resolution_10s: 2 * DAY, resolution_5m: 90 * DAY, resolution_1h: 400 * DAY, audit: 24 * 31 * DAY },
+            keep: Keep {
+                resolution_10s: 2 * DAY,
+                resolution_5m: 90 * DAY,
+                resolution_1h: 400 * DAY,
+                audit: 24 * 31 * DAY,
+            },
             limits: Limits { series: 200_000, series_per_service: 20_000, body_bytes: 1 << 20, per_client: 50.0 },
             vitals_settle: Duration::from_secs(300),
             ingest_keys: Vec::new(),
@@ -195,6 +202,7 @@ impl Default for Service {
             routes: Vec::new(),
             redis: Vec::new(),
             postgres: Vec::new(),
+            host: false,
             channels: Vec::new(),
             telemetry_otlp: None,
         }

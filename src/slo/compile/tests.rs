@@ -29,11 +29,24 @@ fn objective(indicator: Indicator, levels: Vec<Level>) -> Objective {
 fn p95(by: &[&str], worst_of: &[&str]) -> Indicator {
     let labels = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect();
     let over = Duration::from_secs(300);
-    Indicator::Percentile { of: HTTP.into(), p: 95.0, filter: "a=\"b\"".into(), over, by: labels(by), worst_of: labels(worst_of) }
+    Indicator::Percentile {
+        of: HTTP.into(),
+        p: 95.0,
+        filter: "a=\"b\"".into(),
+        over,
+        by: labels(by),
+        worst_of: labels(worst_of),
+    }
 }
 
 fn ratio(side: RatioSide) -> Indicator {
-    Indicator::Ratio { side, part: "part_total".into(), total: "all_total".into(), over: Duration::from_secs(300), by: Vec::new() }
+    Indicator::Ratio {
+        side,
+        part: "part_total".into(),
+        total: "all_total".into(),
+        over: Duration::from_secs(300),
+        by: Vec::new(),
+    }
 }
 
 fn level(severity: Severity, breach: Comparison) -> Level {
@@ -125,7 +138,8 @@ fn a_clear_threshold_holds_what_fires() {
 
 #[test]
 fn rules_carry_labels_texts_and_come_most_severe_first() {
-    let levels = vec![level(Severity::Warning, Comparison::Above(0.2)), level(Severity::Critical, Comparison::Above(0.5))];
+    let levels =
+        vec![level(Severity::Warning, Comparison::Above(0.2)), level(Severity::Critical, Comparison::Above(0.5))];
     let mut full = objective(p95(&[], &[]), levels);
     full.no_data = Some(NoData { after: Duration::from_secs(180), severity: Severity::Critical });
     full.escalation = Some("on-call".into());
@@ -135,7 +149,13 @@ fn rules_carry_labels_texts_and_come_most_severe_first() {
     let rules = compiled(full).rules;
     assert_eq!(rules.iter().map(|r| r.id.as_str()).collect::<Vec<_>>(), ["critical", "warning", "no-data"]);
     let labels: Vec<(&str, &str)> = rules[0].labels.iter().collect();
-    let expected = [("escalation", "on-call"), ("objective", "api-latency"), ("severity", "critical"), ("team", "platform"), ("tier", "gold")];
+    let expected = [
+        ("escalation", "on-call"),
+        ("objective", "api-latency"),
+        ("severity", "critical"),
+        ("team", "platform"),
+        ("tier", "gold"),
+    ];
     assert_eq!(labels, expected);
     assert_eq!(rules[1].alert_name, "ApiLatencyWarning");
     let texts: BTreeMap<_, _> = rules[0].annotations.iter().cloned().collect();
@@ -155,7 +175,9 @@ fn burn_alerts_read_what_was_measured_and_export_what_was_counted() {
     let ids: Vec<&str> = result.rules.iter().map(|r| r.id.as_str()).collect();
     assert_eq!(ids, ["burn-1h", "burn-6h", "burn-1d", "burn-3d"]);
     let side = |good: &str, total: &str, w: &str| {
-        format!("(1 - (sum(increase({good}[{w}])) or 0 * sum(increase({total}[{w}]))) / sum(increase({total}[{w}])) > 14.4 * 0.001)")
+        format!(
+            "(1 - (sum(increase({good}[{w}])) or 0 * sum(increase({total}[{w}]))) / sum(increase({total}[{w}])) > 14.4 * 0.001)"
+        )
     };
     let both = |good: &str, total: &str| {
         format!("{} and {} and (sum(increase({total}[1h])) >= 50)", side(good, total, "1h"), side(good, total, "5m"))
@@ -176,5 +198,8 @@ fn contradictions_are_refused_where_they_stand() {
     assert_eq!(refused(objective(p95(&["le"], &[]), critical(Comparison::Above(0.5)))), "indicator.by");
     assert_eq!(refused(objective(p95(&["team"], &[]), critical(Comparison::Above(0.5)))), "indicator");
     assert_eq!(refused(objective(p95(&[], &[]), critical(Comparison::Between(0.5, 0.2)))), "critical.above");
-    assert_eq!(refused(objective(Indicator::Value { expr: "x[5m]".into() }, critical(Comparison::Above(1.0)))), "indicator.value");
+    assert_eq!(
+        refused(objective(Indicator::Value { expr: "x[5m]".into() }, critical(Comparison::Above(1.0)))),
+        "indicator.value"
+    );
 }

@@ -4,6 +4,9 @@
 //! ([`slo`], [`promql`], [`alert`]), and reach people ([`notify`]) and Grafana ([`http`]). `ARCHITECTURE.md`
 //! has the map, the way of one beacon and who may import whom.
 
+#[cfg(test)]
+extern crate self as plimsoll;
+
 pub mod alert;
 pub mod app;
 pub mod base;

@@ -21,6 +21,8 @@ CREATE TABLE outbox (
     sequence      INTEGER NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX outbox_sequence ON outbox (sequence);
-CREATE INDEX outbox_due ON outbox (due_at) WHERE status IN ('pending', 'sending');
 CREATE INDEX outbox_order ON outbox (channel, ordering_key, sequence) WHERE status IN ('pending', 'sending');
 CREATE INDEX outbox_incident ON outbox (incident);
+-- What is due in a channel, and what of it is in the dispatcher's hands: leasing reads a few rows however many wait.
+CREATE INDEX outbox_channel ON outbox (channel, due_at, sequence) WHERE status IN ('pending', 'sending');
+CREATE INDEX outbox_leased ON outbox (channel, lease_until) WHERE status = 'sending';

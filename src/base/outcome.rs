@@ -43,13 +43,15 @@ pub enum DropReason {
     ServiceSeriesLimit,
     /// The queue to the journal is full.
     Overloaded,
+    /// The sender left before the answer; the journal may or may not have taken it.
+    Abandoned,
     /// Our own fault: something was dropped without being accounted for.
     Internal,
 }
 
 impl DropReason {
     /// All reasons, for the metric catalogue.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Malformed,
         Self::Invalid,
         Self::Implausible,
@@ -70,6 +72,7 @@ impl DropReason {
         Self::SeriesLimit,
         Self::ServiceSeriesLimit,
         Self::Overloaded,
+        Self::Abandoned,
         Self::Internal,
     ];
 
@@ -96,6 +99,7 @@ impl DropReason {
             Self::SeriesLimit => "series_limit",
             Self::ServiceSeriesLimit => "service_series_limit",
             Self::Overloaded => "overloaded",
+            Self::Abandoned => "abandoned",
             Self::Internal => "internal",
         }
     }

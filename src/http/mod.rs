@@ -1,9 +1,86 @@
 //! The HTTP side: handlers decode, call a port, encode. The route table is on this page.
+//!
+//! Paths below `/api/v1` answer errors in Prometheus's form, all others as problem documents (RFC 9457).
 
 pub mod api;
+pub mod auth;
+pub mod client;
+pub mod error;
+pub mod health;
 pub mod ingest;
+pub mod limits;
+pub mod performance;
+pub mod problem;
 pub mod prom;
+mod same_origin;
+pub mod sdk;
+pub mod server;
+pub mod settings;
 pub mod state;
 pub mod ui;
 
-pub use state::{Api, Ports};
+#[cfg(test)]
+mod doorkit;
+#[cfg(test)]
+mod testkit;
+#[cfg(test)]
+mod tests;
+
+pub use auth::Origin;
+pub use health::{Check, Readiness};
+pub use problem::Problem;
+pub use server::serve;
+pub use settings::{IngestKey, Keys, Limits, Rate, ServerSettings, Settings};
+pub use state::{Api, Edge, Ports};
+
+use axum::Router;
+use axum::routing::{get, post};
+
+/// Every path of the service.
+pub fn router(api: Api) -> Router {
+    let settings = &api.edge().settings;
+    let prefix = settings.route_prefix.trim_matches('/').to_owned();
+    let mut routes = Router::new()
+        .merge(browser_routes("/ingest"))
+        .merge(ingest_routes())
+        .merge(read_routes())
+        .merge(sdk::routes())
+        .route("/healthz", get(health::live))
+        .route("/readyz", get(health::ready));
+    if let Some(name) = settings.browser_prefix.as_deref().map(|p| p.trim_matches('/')).filter(|p| *p != "ingest") {
+        routes = routes.merge(browser_routes(&format!("/{name}")));
+    }
+    let routes = with_fallbacks(routes).with_state(api);
+    match prefix.as_str() {
+        "" => routes,
+        prefix => with_fallbacks(Router::new().nest(&format!("/{prefix}"), routes)),
+    }
+}
+
+/// Where browsers send.
+fn browser_routes(prefix: &str) -> Router<Api> {
+    Router::new().route(&format!("{prefix}/vitals"), post(ingest::vitals::post).options(auth::preflight))
+}
+
+/// Where services send.
+fn ingest_routes() -> Router<Api> {
+    Router::new()
+        .route("/ingest/timings", post(ingest::timings::post))
+        .merge(ingest::redis::routes())
+        .merge(ingest::postgres::routes())
+}
+
+/// Where people and programs read; the one path of the older applications is for both.
+fn read_routes() -> Router<Api> {
+    let performance = get(performance::get).post(ingest::performance::post).options(auth::preflight);
+    Router::new()
+        .route("/api/performance/metrics", performance)
+        .merge(prom::routes())
+        .merge(api::routes())
+        .merge(ui::routes())
+        .layer(tower_http::compression::CompressionLayer::new())
+}
+
+fn with_fallbacks<S: Clone + Send + Sync + 'static>(routes: Router<S>) -> Router<S> {
+    routes.fallback(error::not_found).method_not_allowed_fallback(error::method_not_allowed)
+}

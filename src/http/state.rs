@@ -5,8 +5,13 @@ use std::sync::Arc;
 
 use crate::alert::{Objectives, OnCall};
 use crate::base::SharedClock;
+use crate::ingest::Intake;
 use crate::promql::Engine;
 use crate::series::{Known, Recorder};
+
+use super::health::{AlwaysReady, Readiness};
+use super::limits::RateLimits;
+use super::settings::Settings;
 
 /// The ports of the HTTP side.
 pub struct Ports {
@@ -24,20 +29,57 @@ pub struct Ports {
     pub objectives: Arc<dyn Objectives>,
 }
 
+/// What stands between the socket and the ports.
+pub struct Edge {
+    /// Limits, keys, prefixes.
+    pub settings: Settings,
+    /// Takes bodies in.
+    pub intake: Arc<Intake>,
+    /// Answers `/readyz`.
+    pub readiness: Arc<dyn Readiness>,
+    /// The buckets of clients and keys.
+    pub rates: RateLimits,
+}
+
+impl Edge {
+    /// An edge with these settings.
+    pub fn new(settings: Settings, intake: Arc<Intake>, readiness: Arc<dyn Readiness>, clock: SharedClock) -> Self {
+        let rates = RateLimits::new(&settings, clock);
+        Self { settings, intake, readiness, rates }
+    }
+}
+
+struct Inner {
+    ports: Ports,
+    edge: Edge,
+}
+
 /// The state of the router; cheap to clone.
 #[derive(Clone)]
-pub struct Api(Arc<Ports>);
+pub struct Api(Arc<Inner>);
 
 impl Api {
-    /// Wraps the ports.
+    /// Wraps the ports, with default settings and an intake of its own.
     pub fn new(ports: Ports) -> Self {
-        Self(Arc::new(ports))
+        let intake = Intake::new(crate::ingest::Settings::default(), Arc::clone(&ports.recorder));
+        let edge = Edge::new(Settings::default(), Arc::new(intake), Arc::new(AlwaysReady), Arc::clone(&ports.clock));
+        Self::with_edge(ports, edge)
+    }
+
+    /// Wraps the ports and the edge.
+    pub fn with_edge(ports: Ports, edge: Edge) -> Self {
+        Self(Arc::new(Inner { ports, edge }))
+    }
+
+    /// What stands between the socket and the ports.
+    pub fn edge(&self) -> &Edge {
+        &self.0.edge
     }
 }
 
 impl Deref for Api {
     type Target = Ports;
     fn deref(&self) -> &Ports {
-        &self.0
+        &self.0.ports
     }
 }

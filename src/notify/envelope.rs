@@ -79,3 +79,43 @@ pub struct Envelope {
     /// Not to be sent before.
     pub due_at: Timestamp,
 }
+
+/// Messages for the tests of this module, the store and the senders.
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+
+    /// A page on the incident `key`, due at once, at 2026-11-20 12:00 UTC.
+    pub(crate) fn envelope(channel: &str, key: &str) -> Envelope {
+        let now = Timestamp::from_secs(1_795_176_000);
+        Envelope {
+            id: EnvelopeId::new(now),
+            channel: channel.to_owned(),
+            kind: Kind::Trigger,
+            key: key.to_owned(),
+            generation: 1,
+            notice: notice(now),
+            created_at: now,
+            due_at: now,
+        }
+    }
+
+    fn notice(now: Timestamp) -> Notice {
+        Notice {
+            incident: IncidentId::new(now),
+            objective: "api-latency".to_owned(),
+            severity: Severity::Critical,
+            summary: "p95 of shop-api is 812 ms, above 500 ms".to_owned(),
+            labels: Labels::new([("objective", "api-latency"), ("severity", "critical"), ("service_name", "shop-api")]),
+            annotations: vec![
+                ("description".to_owned(), "The API answers slowly.".to_owned()),
+                ("runbook".to_owned(), "https://wiki.example/latency".to_owned()),
+            ],
+            url: "https://plimsoll.example/incidents/1".to_owned(),
+            started_at: now - std::time::Duration::from_secs(300),
+            resolved_at: None,
+            acknowledged_by: None,
+            level: 1,
+        }
+    }
+}

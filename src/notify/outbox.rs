@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use crate::base::Timestamp;
 use crate::base::clock::BoxFuture;
-use crate::base::id::EnvelopeId;
 
 use super::envelope::Envelope;
 
@@ -37,7 +36,8 @@ pub enum Verdict {
         /// Why.
         error: String,
     },
-    /// No longer wanted: answered or over before it was sent.
+    /// No longer wanted: answered or over before it was sent. Nothing was sent this time, so it does not
+    /// count as an attempt.
     Cancelled {
         /// Why.
         reason: String,
@@ -54,21 +54,40 @@ pub struct OutboxError {
     pub source: Box<dyn std::error::Error + Send + Sync>,
 }
 
+/// How many messages may be leased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// By this call.
+    pub total: u32,
+    /// Of one channel at a time, counting those that are leased already: a slow receiver holds up its own
+    /// channel, not the others.
+    pub per_channel: u32,
+}
+
 /// Messages are put in by `alert`'s ledger, in the transaction of their cause; this takes them out.
 pub trait Outbox: Send + Sync {
-    /// Leases up to `limit` messages that are due at `now`: for each (channel, key) only the oldest that
-    /// is neither sent, dead nor cancelled. The lease ends at `now + lease`; a message whose lease ended
-    /// without a verdict is due again, with the same id.
-    fn lease(&self, now: Timestamp, lease: Duration, limit: u32) -> BoxFuture<'_, Result<Vec<Attempt>, OutboxError>>;
+    /// Leases messages that are due at `now`, within `limits`: for each (channel, key) only the oldest that
+    /// is neither sent, dead nor cancelled; channels take turns. The lease ends at `now + lease`; a message
+    /// whose lease ended without a verdict is due again, with the same id.
+    fn lease(
+        &self,
+        now: Timestamp,
+        lease: Duration,
+        limits: Limits,
+    ) -> BoxFuture<'_, Result<Vec<Attempt>, OutboxError>>;
 
-    /// Stores the verdict of an attempt and ends its lease.
+    /// Stores the verdict of an attempt and ends its lease. `target` says whom it reached or was to reach,
+    /// and is kept when empty. What was sent is stored as sent in any case; every other verdict counts only
+    /// while the attempt holds the lease (nobody cancelled the message or leased it anew).
     fn finish<'a>(
         &'a self,
-        id: EnvelopeId,
+        attempt: &'a Attempt,
         verdict: &'a Verdict,
+        target: &'a str,
         now: Timestamp,
     ) -> BoxFuture<'a, Result<(), OutboxError>>;
 
-    /// When the next message is due, if one waits.
+    /// When the next message is due, if one waits: an unfinished one at the head of its (channel, key) by
+    /// its due time, or the end of its lease.
     fn next_due(&self) -> BoxFuture<'_, Result<Option<Timestamp>, OutboxError>>;
 }

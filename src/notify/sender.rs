@@ -2,8 +2,9 @@
 
 use crate::base::clock::BoxFuture;
 use crate::base::retry::Class;
+use crate::egress::EgressError;
 
-use super::envelope::Envelope;
+use super::envelope::{Envelope, Kind};
 
 /// What the receiver said when it took the message.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,10 +23,22 @@ pub struct SendError {
     pub message: String,
 }
 
+impl From<EgressError> for SendError {
+    fn from(error: EgressError) -> Self {
+        Self { class: error.class(), message: error.report() }
+    }
+}
+
 /// Sends messages to one configured target.
 pub trait Sender: Send + Sync {
     /// Whom it reaches, for the delivery log; never a secret.
     fn target(&self) -> String;
+
+    /// Why messages of this kind are not for this target, when they are not; they are then cancelled.
+    fn declines(&self, kind: Kind) -> Option<&'static str> {
+        let _takes_all = kind;
+        None
+    }
 
     /// Sends one message once.
     fn send<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Result<Receipt, SendError>>;

@@ -25,6 +25,13 @@ pub enum Delta {
     Sample(f64),
 }
 
+impl Delta {
+    /// The series ends here: it is not shown again until its next sample (Prometheus's staleness marker).
+    pub const fn stale() -> Self {
+        Self::Sample(f64::from_bits(crate::promql::source::STALE_NAN))
+    }
+}
+
 /// One change of one series.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Item {

@@ -1,19 +1,79 @@
 //! What is known: open slots in memory, closed ones in the archive, and how one becomes the other.
 //!
+//! # Exactly once
 //! A batch of increments is journalled, then counted in the head; only then does its sender hear 2xx.
 //! Time is cut into slots of [`TICK`]. Our own counters and histograms are kept as increments per slot;
 //! readers see them as cumulative samples at the end of each slot, as Prometheus would have scraped
-//! them, and the open slot as a sample stamped now.
+//! them, and the open slot as a sample stamped now. An event enters its own slot for two minutes after the
+//! slot's end; after that it counts on arrival, and as late.
+//!
+//! ```text
+//! batch -> plan (slots, limits) -> journal entry, synced -> head -> 2xx
+//!                                                            | every tick, in order
+//!                                      slots that are over -> archive (one commit) -> journal trimmed
+//!                                                            | every two hours
+//!                                      one chunk a series and tier <- ticks removed
+//! ```
+//! One thread ([`writer`]) does everything that changes the head, in one order, so a slot never closes between
+//! the decision that an event belongs to it and the counting. Each journal entry has a number and each change
+//! in it a slot; each tick in the archive says up to which slot and which entry it reaches. [`recover`] states
+//! the rule that follows, and why nothing is counted twice or not at all wherever the process dies.
+//!
+//! # What lies where
+//! [`plan`] decides, [`entry`] writes it down, [`head`] and [`data`] count, [`tick`] and [`chunk`] are the
+//! stored forms, [`live`] knows when the process lived (so that idle series have samples and downtime has
+//! none), [`ledger`] keeps web vitals until they settle, [`view`] reads, [`cycle`] turns the wheel.
+//!
+//! Absent on purpose: out-of-order samples older than what has closed of their series, exemplars, deletion of
+//! single series, and more than one writer.
 
+mod archive;
 pub mod batch;
 pub mod catalog;
+mod chunk;
+mod codec;
+mod counters;
+mod cycle;
+mod data;
+mod entry;
+mod head;
+mod index;
+mod journal;
 pub mod known;
+mod ledger;
+mod live;
+mod open;
+mod plan;
+mod recorder;
+mod recover;
+mod settings;
+mod slot;
+mod stream;
+mod tick;
+mod total;
+mod view;
 pub mod vitals;
+mod writer;
 
+pub use archive::{Archive, ArchiveError, Restored, SeriesDef, StoredChunk, Tick, Tier, VitalState};
 pub use batch::{Batch, Delta, Item, Observation, RecordError, Recorded, Recorder};
 pub use catalog::MetricCatalog;
+pub use codec::Corrupt;
+pub use counters::{Counters, Number};
+pub use cycle::{Loop, OwnMetrics};
+pub use journal::{Damage, Journal, JournalError, Replayed, SegmentId};
 pub use known::{Exposed, ExposedValue, Known, MetricType, PendingVital, SeriesStats};
+pub use open::open;
+pub use recorder::RecorderHandle;
+pub use recover::{OpenError, Recovery};
+pub use settings::{JournalSync, Keep, Limits, Settings};
+pub use slot::{SLOTS_PER_BLOCK, Slot};
+pub use total::SeriesKind;
+pub use view::{View, format_bound};
 pub use vitals::{VitalKey, VitalReport};
 
 /// The length of a slot.
 pub const TICK: std::time::Duration = std::time::Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests;

@@ -35,3 +35,54 @@ pub struct VitalReport {
     /// The series that the value enters when it settles, with `__name__`.
     pub labels: Labels,
 }
+
+/// What a report is to the one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Newer: it replaces.
+    Newer,
+    /// The same again.
+    Duplicate,
+    /// Older than what is there.
+    Older,
+}
+
+/// The values a sender without sequence numbers has reported, newest last: `(value, delta)`.
+pub(super) type Seen = Vec<(f64, f64)>;
+
+/// Judges a report against the present one.
+///
+/// With sequence numbers on both sides the higher is newer. Without, a report names the one before it by
+/// `value - delta`: one that continues the present value is newer (also when the same pair was seen
+/// before: INP goes up, down and up again); one that was seen, or that the present one continues, or that
+/// opens the chain when the chain is longer already, is old. What the chain does not decide, arrival does.
+pub(super) fn judge(present: &VitalReport, seen: &Seen, report: &VitalReport) -> Verdict {
+    if let (Some(have), Some(new)) = (present.sequence, report.sequence) {
+        return match new.cmp(&have) {
+            std::cmp::Ordering::Greater => Verdict::Newer,
+            std::cmp::Ordering::Equal => Verdict::Duplicate,
+            std::cmp::Ordering::Less => Verdict::Older,
+        };
+    }
+    if (report.value, report.delta) == (present.value, present.delta) {
+        return Verdict::Duplicate;
+    }
+    let Some(delta) = report.delta else { return Verdict::Newer };
+    let same = |a: f64, b: f64| (a - b).abs() <= tolerance(&report.key.metric);
+    let before = report.value - delta;
+    if same(before, present.value) {
+        return Verdict::Newer;
+    }
+    if seen.contains(&(report.value, delta)) {
+        return Verdict::Duplicate;
+    }
+    let Some(present_delta) = present.delta else { return Verdict::Newer };
+    let present_before = present.value - present_delta;
+    let opens = same(before, 0.0) && !same(present_before, 0.0);
+    if same(present_before, report.value) || opens { Verdict::Older } else { Verdict::Newer }
+}
+
+/// How far two values may lie apart and still be one: half a millisecond, CLS a millionth.
+fn tolerance(metric: &str) -> f64 {
+    if metric == "CLS" { 1e-6 } else { 0.5e-3 }
+}

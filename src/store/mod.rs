@@ -2,6 +2,11 @@
 
 #[cfg(test)]
 mod contract;
+pub mod journal;
+pub mod memory;
 pub mod memory_ledger;
+pub mod memory_outbox;
 pub mod migrate;
+#[cfg(test)]
+mod outbox_contract;
 pub mod sqlite;

@@ -22,3 +22,4 @@ mod pages;
 mod prometheus_api;
 mod receivers;
 mod service;
+mod side_by_side;

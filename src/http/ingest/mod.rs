@@ -1,1 +1,10 @@
-//! Where data comes in.
+//! Where data comes in: each path checks the door, hands the body to the intake, and answers.
+
+pub mod door;
+pub mod performance;
+pub mod postgres;
+mod push;
+pub mod redis;
+pub mod reply;
+pub mod timings;
+pub mod vitals;

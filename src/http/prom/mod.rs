@@ -1,1 +1,40 @@
-//! The Prometheus HTTP API.
+//! The Prometheus HTTP API: one file an action. What Grafana's Prometheus data source, promtool and other
+//! clients ask, in Prometheus's exact form.
+
+mod error;
+mod format_query;
+mod label_values;
+mod labels;
+mod matchers;
+mod metadata;
+mod params;
+mod query;
+mod query_range;
+mod reply;
+mod result;
+mod series;
+mod status;
+#[cfg(test)]
+mod testing;
+
+use axum::Router;
+use axum::routing::get;
+
+use super::Api;
+
+/// The routes, with absolute paths.
+pub fn routes() -> Router<Api> {
+    Router::new()
+        .route("/api/v1/query", get(query::query).post(query::query))
+        .route("/api/v1/query_range", get(query_range::query_range).post(query_range::query_range))
+        .route("/api/v1/query_exemplars", get(query::exemplars).post(query::exemplars))
+        .route("/api/v1/format_query", get(format_query::format_query).post(format_query::format_query))
+        .route("/api/v1/series", get(series::series).post(series::series))
+        .route("/api/v1/labels", get(labels::labels).post(labels::labels))
+        .route("/api/v1/label/{name}/values", get(label_values::label_values))
+        .route("/api/v1/metadata", get(metadata::metadata))
+        .route("/api/v1/status/buildinfo", get(status::build_info))
+        .route("/api/v1/status/flags", get(status::flags))
+        .route("/api/v1/status/runtimeinfo", get(status::runtime_info))
+        .route("/api/v1/status/tsdb", get(status::tsdb))
+}

@@ -1,6 +1,8 @@
 //! The embedded default: one SQLite file.
 
+mod archive;
 mod ledger;
+pub mod outbox;
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,0 +1,75 @@
+//! Errors in Prometheus's form: `{"status":"error","errorType":…,"error":…}`.
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::promql::{QueryError, SourceError};
+
+/// An error with its type and status.
+#[derive(Debug)]
+pub(super) struct ApiError {
+    status: StatusCode,
+    kind: &'static str,
+    message: String,
+}
+
+impl ApiError {
+    pub(super) fn bad_data(message: impl Into<String>) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, kind: "bad_data", message: message.into() }
+    }
+
+    /// A parameter that could not be used.
+    pub(super) fn parameter(name: &str, problem: impl std::fmt::Display) -> Self {
+        Self::bad_data(format!("invalid parameter {name:?}: {problem}"))
+    }
+
+    pub(super) fn too_large(message: impl Into<String>) -> Self {
+        Self { status: StatusCode::PAYLOAD_TOO_LARGE, kind: "bad_data", message: message.into() }
+    }
+
+    fn internal(message: String) -> Self {
+        Self { status: StatusCode::INTERNAL_SERVER_ERROR, kind: "internal", message }
+    }
+}
+
+impl From<QueryError> for ApiError {
+    fn from(error: QueryError) -> Self {
+        let message = error.to_string();
+        match error {
+            QueryError::BadData(_) => Self::parameter("query", message),
+            QueryError::Execution(_) => Self { status: StatusCode::UNPROCESSABLE_ENTITY, kind: "execution", message },
+            QueryError::Timeout(_) => Self { status: StatusCode::SERVICE_UNAVAILABLE, kind: "timeout", message },
+            QueryError::Source(source) => source.into(),
+        }
+    }
+}
+
+impl From<SourceError> for ApiError {
+    fn from(error: SourceError) -> Self {
+        match error {
+            SourceError::TooManySamples { .. } => {
+                Self { status: StatusCode::UNPROCESSABLE_ENTITY, kind: "execution", message: error.to_string() }
+            }
+            SourceError::Storage(cause) => {
+                tracing::error!(error = %cause, "stored samples could not be read");
+                Self::internal("stored samples could not be read".to_owned())
+            }
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    status: &'static str,
+    error_type: &'static str,
+    error: &'a str,
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let body = Body { status: "error", error_type: self.kind, error: &self.message };
+        (self.status, axum::Json(body)).into_response()
+    }
+}

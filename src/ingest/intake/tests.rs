@@ -1,0 +1,207 @@
+use futures::FutureExt;
+use parking_lot::Mutex;
+use proptest::prelude::*;
+
+use super::*;
+use crate::base::clock::BoxFuture;
+use crate::ingest::tally::EndpointCounts;
+use crate::series::{Batch, Delta, Recorded};
+
+const NOW: Timestamp = Timestamp::from_secs(1_763_680_000);
+
+/// Answers as it is told and remembers what it got.
+#[derive(Default)]
+struct Fake {
+    fails: bool,
+    drops: Vec<(DropReason, u64)>,
+    got: Mutex<Vec<Batch>>,
+}
+
+impl Recorder for Fake {
+    fn record(&self, batch: Batch) -> BoxFuture<'_, Result<Recorded, RecordError>> {
+        self.got.lock().push(batch);
+        let answer = if self.fails { Err(RecordError::Full) } else { Ok(Recorded { dropped: self.drops.clone() }) };
+        Box::pin(async move { answer })
+    }
+}
+
+fn intake(fake: Fake) -> (Intake, Arc<Fake>) {
+    let fake = Arc::new(fake);
+    (Intake::new(Settings::default(), fake.clone()), fake)
+}
+
+fn anyone(_site: &str) -> Result<Option<String>, DropReason> {
+    Ok(None)
+}
+
+fn vitals(intake: &Intake, body: &str) -> Result<Outcome, IntakeError> {
+    intake.vitals(body.as_bytes(), &Sender::default(), &anyone, NOW).now_or_never().expect("the fake answers at once")
+}
+
+fn timings(intake: &Intake, body: &str) -> Result<Outcome, IntakeError> {
+    intake.timings(body.as_bytes(), &Sender::default(), NOW).now_or_never().expect("the fake answers at once")
+}
+
+fn performance(intake: &Intake, body: &str) -> Result<Outcome, IntakeError> {
+    let sender = Sender::default();
+    let answer = intake.performance(body.as_bytes(), &sender, &anyone, NOW);
+    answer.now_or_never().expect("the fake answers at once")
+}
+
+/// The events that a batch holds.
+fn events(batch: &Batch) -> u64 {
+    let of = |delta: &Delta| if let Delta::Observe(values) = delta { values.len() as u64 } else { 1 };
+    batch.items.iter().map(|i| of(&i.delta)).sum::<u64>() + batch.vitals.len() as u64
+}
+
+fn balance(counts: &EndpointCounts) -> (u64, u64) {
+    (counts.received, counts.accepted + counts.dropped.iter().map(|(_, n)| n).sum::<u64>())
+}
+
+#[test]
+fn good_and_bad_lines_are_told_apart() {
+    let (intake, fake) = intake(Fake::default());
+    let body = "{\"kind\":\"http\",\"duration_ms\":1}\n{\"kind\":\"http\"}\n{\"kind\":\"http\",\"duration_ms\":2}";
+    let outcome = timings(&intake, body).unwrap();
+    assert_eq!((outcome.accepted, outcome.rejected.len(), outcome.rejected[0].line), (2, 1, 2));
+    assert_eq!(events(&fake.got.lock()[0]), 2);
+    let counts = intake.tally().count(Endpoint::Timings);
+    assert_eq!((counts.received, counts.accepted), (3, 2));
+    assert_eq!(counts.dropped, [(DropReason::Invalid, 1)]);
+}
+
+#[test]
+fn robots_and_dummies_are_dropped_without_complaint() {
+    let (intake, fake) = intake(Fake::default());
+    let metrics = r#"[{"name":"LCP","value":1},{"name":"CLS","value":0}]"#;
+    let bot = format!(r#"{{"v":1,"view":"a","webdriver":true,"metrics":{metrics}}}"#);
+    let outcome = vitals(&intake, &bot).unwrap();
+    assert_eq!((outcome.accepted, outcome.dropped, outcome.rejected.len()), (0, 2, 0));
+    assert!(fake.got.lock().is_empty());
+    assert_eq!(intake.tally().count(Endpoint::Vitals).dropped, [(DropReason::Bot, 2)]);
+}
+
+#[test]
+fn what_the_recorder_leaves_out_is_counted() {
+    let (intake, _) = intake(Fake { drops: vec![(DropReason::Duplicate, 1)], ..Fake::default() });
+    let outcome =
+        vitals(&intake, r#"{"v":1,"view":"a","metrics":[{"name":"LCP","value":1},{"name":"CLS","value":0}]}"#);
+    let outcome = outcome.unwrap();
+    assert_eq!((outcome.accepted, outcome.dropped), (1, 1));
+    let counts = intake.tally().count(Endpoint::Vitals);
+    assert_eq!((counts.accepted, counts.dropped), (1, vec![(DropReason::Duplicate, 1)]));
+}
+
+#[test]
+fn a_full_queue_drops_the_whole_body() {
+    let (intake, _) = intake(Fake { fails: true, ..Fake::default() });
+    let error = timings(&intake, r#"{"kind":"http","duration_ms":1}"#).unwrap_err();
+    assert!(matches!(error, IntakeError::Record(RecordError::Full)));
+    assert_eq!(intake.tally().count(Endpoint::Timings).dropped, [(DropReason::Overloaded, 1)]);
+}
+
+#[test]
+fn a_site_that_may_not_send_is_turned_away() {
+    let (intake, fake) = intake(Fake::default());
+    let refuse =
+        |site: &str| if site == "shop" { Ok(Some("shop-web".to_owned())) } else { Err(DropReason::Unauthorized) };
+    let send = |site: &str| {
+        let body = format!(r#"{{"v":1,"site":"{site}","view":"a","metrics":[{{"name":"LCP","value":1}}]}}"#);
+        intake.vitals(body.as_bytes(), &Sender::default(), &refuse, NOW).now_or_never().unwrap()
+    };
+    assert!(matches!(send("other"), Err(IntakeError::Refused(DropReason::Unauthorized))));
+    assert_eq!(send("shop").unwrap().accepted, 1);
+    assert_eq!(fake.got.lock()[0].vitals[0].labels.value("service_name"), "shop-web");
+}
+
+#[test]
+fn a_key_writes_only_for_its_service() {
+    let (intake, fake) = intake(Fake::default());
+    let sender = Sender { service: Some("mine"), ..Sender::default() };
+    let body = br#"{"kind":"http","service":"theirs","duration_ms":1}"#;
+    intake.timings(body, &sender, NOW).now_or_never().unwrap().unwrap();
+    assert_eq!(fake.got.lock()[0].items[0].labels.value("service_name"), "mine");
+}
+
+#[test]
+fn records_and_beacons_come_mixed() {
+    let (intake, fake) = intake(Fake::default());
+    let body = r#"[{"type":"api_performance","endpoint":"/x","duration":5,"statusCode":200},
+        {"name":"LCP","value":1200,"id":"v4-1","delta":1200},
+        {"v":1,"view":"a","metrics":[{"name":"CLS","value":0.1},{"name":"INP","value":8}]},
+        {"type":"nonsense","duration":1}]"#;
+    let outcome = performance(&intake, body).unwrap();
+    assert_eq!((outcome.accepted, outcome.rejected[0].line), (4, 4));
+    let got = fake.got.lock();
+    assert_eq!((got[0].items.len(), got[0].vitals.len()), (1, 3));
+}
+
+/// Parts of bodies: good, bad in every way, and rubbish.
+fn element() -> impl Strategy<Value = String> {
+    let good = prop_oneof![
+        (0u32..1000).prop_map(|d| format!(r#"{{"kind":"http","route":"/r{}","duration_ms":{d}}}"#, d % 7)),
+        Just(r#"{"kind":"counter","name":"orders_total"}"#.to_owned()),
+        Just(r#"{"kind":"gauge","name":"x","value":1}"#.to_owned()),
+        (0u32..9).prop_map(|n| format!(
+            r#"{{"v":1,"view":"v{n}","metrics":[{{"name":"LCP","value":{n}}},{{"name":"x"}}]}}"#
+        )),
+        Just(r#"{"name":"CLS","value":0.1,"id":"v3-1"}"#.to_owned()),
+        Just(r#"{"type":"api_performance","endpoint":"/a/1","duration":3}"#.to_owned()),
+    ];
+    let bad = prop_oneof![
+        Just(r#"{"kind":"http","duration_ms":-5}"#.to_owned()),
+        Just(r#"{"kind":"http","duration_ms":NaN}"#.to_owned()),
+        Just(r#"{"name":"LCP","value":1e999,"id":"a"}"#.to_owned()),
+        Just(r#"{"v":1,"device":"bot","metrics":[{},{},{}]}"#.to_owned()),
+        Just(r#"{"v":1,"view":"a","navigation":"soft-navigation","metrics":[{"name":"TTFB","value":0}]}"#.to_owned()),
+        Just(r#"{"v":3,"metrics":[]}"#.to_owned()),
+        Just(r#"{"v":1,"metrics":[]}"#.to_owned()),
+        Just("[[]]".to_owned()),
+        "\\PC{0,30}",
+    ];
+    prop_oneof![good, bad]
+}
+
+fn body() -> impl Strategy<Value = String> {
+    let elements = prop::collection::vec(element(), 0..12);
+    (elements, 0..3).prop_map(|(elements, form)| match form {
+        0 => elements.join("\n"),
+        1 => format!("[{}]", elements.join(",")),
+        _ => elements.into_iter().next().unwrap_or_default(),
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// Whatever comes, and whatever the recorder says: received = accepted + dropped, nothing is our
+    /// fault, and what is called accepted is what the recorder got and kept.
+    #[test]
+    fn everything_is_accounted_for(
+        bodies in prop::collection::vec(body(), 1..5),
+        fails in prop::bool::weighted(0.2),
+        duplicates in 0u64..4,
+    ) {
+        let drops = if duplicates > 0 { vec![(DropReason::Duplicate, duplicates)] } else { Vec::new() };
+        let (intake, fake) = intake(Fake { fails, drops, ..Fake::default() });
+        let mut accepted = 0;
+        for body in &bodies {
+            for outcome in [vitals(&intake, body), timings(&intake, body), performance(&intake, body)] {
+                accepted += outcome.map_or(0, |o| o.accepted);
+            }
+        }
+        for counts in intake.tally().counts() {
+            let (received, accounted) = balance(&counts);
+            prop_assert_eq!(received, accounted);
+            prop_assert!(counts.dropped.iter().all(|(r, _)| !matches!(r, DropReason::Internal | DropReason::Abandoned)));
+        }
+        let told: u64 = intake.tally().counts().iter().map(|c| c.accepted).sum();
+        prop_assert_eq!(told, accepted);
+        let got = fake.got.lock();
+        let kept: u64 = got.iter().map(|b| events(b).saturating_sub(duplicates)).sum();
+        // Steps of one counter in one body are one item, so the batch may hold fewer than were accepted.
+        let counters = bodies.iter().any(|b| b.matches("counter").count() > 1);
+        prop_assert!(fails || counters || kept == accepted, "{} kept, {} accepted", kept, accepted);
+        prop_assert!(!fails || accepted == 0);
+    }
+}

@@ -1,0 +1,318 @@
+//! Web-vitals beacons: our own form (version 1), and what the web-vitals library (versions 3 to 6)
+//! hands to its callback, one object or an array.
+//!
+//! Our form has one object for a page view with its metrics inside; the library's has one object for a
+//! metric with an id of its own. Both become a [`View`] with metrics, so that one path follows. The
+//! client's clock is never asked: a view begins at arrival minus its age.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::base::{DropReason, Timestamp};
+use crate::series::{VitalKey, VitalReport};
+
+use super::bots::{self, Robot};
+use super::device::{self, Hints};
+use super::elements::{self, Element};
+use super::gather::{Change, Event, Gather};
+use super::intake::Sender;
+use super::outcome::Reject;
+use super::routes;
+use super::settings::Settings;
+use super::text::{Text, or_empty};
+use super::validate;
+
+/// The oldest that a view can be; a tab may live for days, but its numbers were made at its start.
+const OLDEST_VIEW_MS: f64 = 86_400_000.0;
+
+/// A beacon of our form or one object of the library's.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct View<'a> {
+    v: Option<u32>,
+    #[serde(borrow)]
+    site: Option<Text<'a>>,
+    #[serde(borrow)]
+    view: Option<Text<'a>>,
+    n: Option<u64>,
+    age: Option<f64>,
+    rate: Option<f64>,
+    #[serde(borrow)]
+    page: Option<Text<'a>>,
+    #[serde(borrow, rename = "navigationURL")]
+    navigation_url: Option<Text<'a>>,
+    #[serde(borrow)]
+    route: Option<Text<'a>>,
+    #[serde(borrow)]
+    release: Option<Text<'a>>,
+    #[serde(borrow)]
+    navigation: Option<Text<'a>>,
+    #[serde(borrow, rename = "navigationType")]
+    navigation_type: Option<Text<'a>>,
+    #[serde(borrow)]
+    device: Option<Text<'a>>,
+    #[serde(borrow)]
+    connection: Option<Text<'a>>,
+    webdriver: Option<bool>,
+    #[serde(rename = "final")]
+    is_final: Option<bool>,
+    #[serde(borrow)]
+    metrics: Option<Vec<&'a RawValue>>,
+    #[serde(borrow)]
+    name: Option<Text<'a>>,
+    value: Option<f64>,
+    prev: Option<f64>,
+    delta: Option<f64>,
+    #[serde(borrow)]
+    id: Option<Text<'a>>,
+}
+
+/// One metric of a view.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Metric<'a> {
+    #[serde(borrow)]
+    name: Option<Text<'a>>,
+    value: Option<f64>,
+    /// The last value that the sender sent, in our own form.
+    prev: Option<f64>,
+    /// The change since the last value, in the library's form.
+    delta: Option<f64>,
+    #[serde(borrow)]
+    id: Option<Text<'a>>,
+}
+
+/// The views of a body with their positions, from 1.
+pub fn decode(body: &[u8]) -> Vec<Element<View<'_>>> {
+    elements::decode(body)
+}
+
+/// What holds for all metrics of a view, checked.
+#[derive(Debug)]
+pub struct Page<'a> {
+    site: &'a str,
+    service: &'a str,
+    view: &'a str,
+    sequence: Option<u64>,
+    start: Timestamp,
+    received: Timestamp,
+    weight: u32,
+    is_final: bool,
+    route: Cow<'a, str>,
+    release: &'a str,
+    navigation: &'static str,
+    device: &'static str,
+    connection: &'static str,
+}
+
+impl<'a> View<'a> {
+    /// The site that the beacon names; empty when it names none.
+    pub fn site(&self) -> &str {
+        text(&self.site)
+    }
+
+    /// Takes the metrics out, with their positions from 1.
+    pub fn take_metrics(&mut self) -> Vec<Element<Metric<'a>>> {
+        let Some(metrics) = self.metrics.as_ref() else {
+            let (value, prev, delta) = (self.value, self.prev, self.delta);
+            let own = Metric { name: self.name.take(), value, prev, delta, id: self.id.take() };
+            return vec![(1, Ok(own))];
+        };
+        let parse = |raw: &&'a RawValue| serde_json::from_str(raw.get()).map_err(|e| Reject::json(&e));
+        metrics.iter().enumerate().map(|(i, raw)| (i + 1, parse(raw))).collect()
+    }
+
+    /// Checks what holds for all metrics. `service` is whom the key stands for, else the site.
+    pub fn page<'p>(
+        &'p self,
+        sender: &Sender<'p>,
+        service: Option<&'p str>,
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Result<Page<'p>, Reject> {
+        self.check_form()?;
+        self.check_lengths()?;
+        let site = if self.site().is_empty() { sender.site } else { self.site() };
+        validate::text("site", site, validate::SERVICE_BYTES)?;
+        self.check_visitor(sender, settings)?;
+        let age = self.age.unwrap_or(0.0).clamp(0.0, OLDEST_VIEW_MS);
+        let hints = Hints { own: text(&self.device), mobile: sender.mobile, user_agent: sender.user_agent };
+        Ok(Page {
+            site,
+            service: service.unwrap_or(site),
+            view: if self.metrics.is_some() { text(&self.view) } else { "" },
+            sequence: self.n,
+            start: now - Duration::from_secs_f64(age / 1000.0),
+            received: now,
+            weight: validate::weight(self.rate, settings.max_weight)?,
+            is_final: self.is_final.unwrap_or(false),
+            route: self.route_or_path(settings)?,
+            release: text(&self.release),
+            navigation: navigation(text(&self.navigation), text(&self.navigation_type)),
+            device: device::classify(hints),
+            connection: connection(text(&self.connection)),
+        })
+    }
+
+    fn check_form(&self) -> Result<(), Reject> {
+        let error = match (self.v, self.metrics.is_some()) {
+            (Some(1), true) | (None, false) => return Ok(()),
+            (Some(1), false) => "metrics is missing",
+            (None, true) => "v is missing; this server knows version 1",
+            (Some(_), _) => "v is not known; this server knows version 1",
+        };
+        Err(Reject::new(DropReason::Invalid, error))
+    }
+
+    fn check_lengths(&self) -> Result<(), Reject> {
+        validate::text("view", text(&self.view), validate::ID_BYTES)?;
+        validate::text("release", text(&self.release), validate::VALUE_BYTES)?;
+        validate::text("route", text(&self.route), validate::ROUTE_BYTES)?;
+        validate::text("page", text(&self.page), validate::URL_BYTES)
+    }
+
+    /// Refuses robots.
+    fn check_visitor(&self, sender: &Sender<'_>, settings: &Settings) -> Result<(), Reject> {
+        let named = text(&self.device) == "bot";
+        let robot = bots::classify(sender.user_agent, self.webdriver.unwrap_or(false));
+        match robot.or(named.then_some(Robot::Crawler)) {
+            Some(Robot::Automated) if settings.allow_automated_browsers => Ok(()),
+            Some(Robot::Automated) => Err(Reject::new(DropReason::Bot, "an automated browser")),
+            Some(Robot::Crawler) => Err(Reject::new(DropReason::Bot, "a crawler")),
+            None => Ok(()),
+        }
+    }
+
+    /// The route, else what the path of the page comes to; of the library's own URL (since version 6)
+    /// when the sender adds none.
+    fn route_or_path(&self, settings: &Settings) -> Result<Cow<'_, str>, Reject> {
+        let given = routes::from_template(text(&self.route));
+        if !given.is_empty() {
+            return Ok(Cow::Borrowed(given));
+        }
+        let urls = [text(&self.page), text(&self.navigation_url)];
+        let Some(url) = urls.into_iter().find(|u| !u.is_empty()) else { return Ok(Cow::Borrowed("")) };
+        validate::text("navigationURL", url, validate::URL_BYTES)?;
+        let route = routes::from_path(url, &settings.routes);
+        Ok(if route.len() > validate::ROUTE_BYTES { Cow::Borrowed(routes::OTHER) } else { Cow::Owned(route) })
+    }
+}
+
+fn text<'t>(text: &'t Option<Text<'_>>) -> &'t str {
+    text.as_ref().map_or("", |t| t.0.as_ref())
+}
+
+/// One metric as a report that is ready to be recorded.
+pub fn report(page: &Page<'_>, metric: Metric<'_>, gather: &mut Gather<'_>) -> Result<VitalReport, Reject> {
+    let name = validate::required("name", metric.name.as_ref())?.0.as_ref();
+    let vital = vital(name)?;
+    let value = validate::required("value", metric.value)?;
+    if !(0.0..=vital.most).contains(&value) {
+        let error = format!("{name} is {value}; plausible is 0 to {}", vital.most);
+        return Err(Reject::new(DropReason::Implausible, error));
+    }
+    if name == "TTFB" && matches!(page.navigation, "back-forward-cache" | "soft-navigation") {
+        return Err(Reject::new(DropReason::Dummy, "TTFB of a page that was not fetched"));
+    }
+    let change = metric.prev.map(|prev| value - prev).or(metric.delta);
+    let id = or_empty(metric.id);
+    validate::text("id", &id, validate::ID_BYTES)?;
+    let id = if page.view.is_empty() { id.into_owned() } else { page.view.to_owned() };
+    if id.is_empty() {
+        return Err(Reject::new(DropReason::Invalid, "neither view nor id says which page view this is"));
+    }
+    Ok(VitalReport {
+        key: VitalKey { site: page.site.to_owned(), id, metric: name.to_owned() },
+        sequence: page.sequence,
+        value: value / vital.per_unit,
+        delta: change.filter(|d| d.is_finite()).map(|d| d / vital.per_unit),
+        is_final: page.is_final,
+        start: page.start,
+        received: page.received,
+        weight: page.weight,
+        labels: gather.labels(&series(page, vital.metric)),
+    })
+}
+
+/// The series that the vital will enter when it settles.
+fn series<'p>(page: &'p Page<'_>, metric: &'static str) -> Event<'p> {
+    let labels = [
+        ("route", page.route.as_ref()),
+        ("device", page.device),
+        ("connection", page.connection),
+        ("navigation_type", page.navigation),
+        ("release", page.release),
+    ];
+    Event {
+        metric: Cow::Borrowed(metric),
+        service: Cow::Borrowed(page.service),
+        labels: labels.into_iter().map(|(n, v)| (Cow::Borrowed(n), Cow::Borrowed(v))).collect(),
+        change: Change::Observe(0.0),
+        at: page.start,
+    }
+}
+
+/// What is known of a vital.
+struct Vital {
+    metric: &'static str,
+    /// The most that is plausible, in the sender's unit.
+    most: f64,
+    /// Sender's units in a base unit.
+    per_unit: f64,
+}
+
+fn vital(name: &str) -> Result<Vital, Reject> {
+    let millis = |metric, most| Ok(Vital { metric, most, per_unit: 1000.0 });
+    match name {
+        "LCP" => millis("web_vitals_lcp_seconds", 120_000.0),
+        "FCP" => millis("web_vitals_fcp_seconds", 120_000.0),
+        "TTFB" => millis("web_vitals_ttfb_seconds", 120_000.0),
+        "INP" => millis("web_vitals_inp_seconds", 60_000.0),
+        "FID" => millis("web_vitals_fid_seconds", 60_000.0),
+        "CLS" => Ok(Vital { metric: "web_vitals_cls", most: 100.0, per_unit: 1.0 }),
+        other => {
+            let shown = crate::base::bounded::cut(other, 40);
+            let error = format!("metric {shown:?} is not known; expected LCP, INP, CLS, FCP, TTFB or FID");
+            Err(Reject::new(DropReason::UnknownMetric, error))
+        }
+    }
+}
+
+/// The kind of navigation: one of the library's, `other` for what nobody knows, empty when not said.
+/// Old versions write underscores.
+fn navigation(ours: &str, librarys: &str) -> &'static str {
+    let said = if ours.is_empty() { librarys } else { ours };
+    match said {
+        "" => "",
+        "navigate" => "navigate",
+        "reload" => "reload",
+        "back-forward" | "back_forward" => "back-forward",
+        "back-forward-cache" | "back_forward_cache" => "back-forward-cache",
+        "prerender" => "prerender",
+        "restore" => "restore",
+        "soft-navigation" | "soft_navigation" => "soft-navigation",
+        _ => "other",
+    }
+}
+
+/// The effective type of the connection, as the Network Information API names it.
+fn connection(said: &str) -> &'static str {
+    match said {
+        "" => "",
+        "slow-2g" => "slow-2g",
+        "2g" => "2g",
+        "3g" => "3g",
+        "4g" => "4g",
+        "5g" => "5g",
+        "wifi" => "wifi",
+        "ethernet" => "ethernet",
+        "cellular" => "cellular",
+        _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,118 @@
+//! Functions over range vectors.
+
+use std::borrow::Cow;
+
+use super::row::{Cell, Row, require_distinct};
+use super::window::{RangeRow, Window};
+use super::{Context, QueryError};
+use crate::base::Timestamp;
+use crate::promql::functions::RangeFn;
+use crate::promql::plan::{Node, RangeArgument, RangeSamples, Steps};
+use crate::promql::value::{Point, RangeSeries};
+
+/// Whose names tell whether they are counters.
+const COUNTER_FUNCTIONS: [&str; 3] = ["rate", "increase", "irate"];
+
+/// A function with its name and what of the labels stays.
+#[derive(Clone, Copy)]
+pub(super) struct RangeCall<'a> {
+    pub(super) name: &'static str,
+    pub(super) function: RangeFn,
+    pub(super) keep_name: bool,
+    pub(super) argument: &'a RangeArgument,
+    pub(super) parameters: &'a [Node],
+}
+
+impl<'a> Context<'a> {
+    pub(super) fn over_range(&self, call: RangeCall<'_>, steps: Steps) -> Result<Vec<Row>, QueryError> {
+        let parameters = self.scalars(call.parameters, steps)?;
+        let mut rows = Vec::new();
+        for series in self.range_rows(call.argument)? {
+            self.check(rows.len() + 1, steps)?;
+            let cells = self.slide(&series, call, &parameters, steps);
+            if COUNTER_FUNCTIONS.contains(&call.name) && !series.floats.is_empty() {
+                self.notes.check_counter_name(series.labels.metric_name());
+            }
+            let row = Row { labels: series.labels.into_owned(), cells };
+            if !row.is_empty() {
+                rows.push(if call.keep_name { row } else { row.without_name() });
+            }
+        }
+        require_distinct(rows)
+    }
+
+    /// The function's value in the window of each step.
+    fn slide(&self, series: &RangeRow<'_>, call: RangeCall<'_>, parameters: &[Vec<f64>], steps: Steps) -> Vec<Cell> {
+        let RangeArgument { range, shift, .. } = call.argument;
+        let mut window = Window::over(series);
+        let mut values: Vec<f64> = vec![0.0; parameters.len()];
+        let mut at_step = |i: usize| {
+            for (value, column) in values.iter_mut().zip(parameters) {
+                *value = column[i];
+            }
+            let now = steps.time(i);
+            let found = window.slide_to(shift.apply(now), *range, now);
+            if found { (call.function)(&window, &values, &self.notes) } else { None }
+        };
+        if shift.is_fixed() && parameters.is_empty() && steps.count > 0 {
+            return vec![at_step(0); steps.count];
+        }
+        (0..steps.count).map(at_step).collect()
+    }
+
+    /// At which steps any series has a sample in its window.
+    pub(super) fn present(&self, argument: &RangeArgument, steps: Steps) -> Result<Vec<bool>, QueryError> {
+        let mut present = vec![false; steps.count];
+        for series in self.range_rows(argument)? {
+            let mut window = Window::over(&series);
+            for (found, t) in present.iter_mut().zip(steps.times()) {
+                *found |= window.slide_to(argument.shift.apply(t), argument.range, t);
+            }
+        }
+        Ok(present)
+    }
+
+    /// The samples themselves: a range vector as the whole of an instant query.
+    pub(super) fn matrix(&self, argument: &RangeArgument, steps: Steps) -> Result<Vec<RangeSeries>, QueryError> {
+        let mut all = Vec::new();
+        for series in self.range_rows(argument)? {
+            let mut window = Window::over(&series);
+            if window.slide_to(argument.shift.apply(steps.start), argument.range, steps.start) {
+                let points = window.points().collect();
+                all.push(RangeSeries { labels: series.labels.clone().into_owned(), points });
+            }
+        }
+        all.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+        Ok(all)
+    }
+
+    fn range_rows(&self, argument: &RangeArgument) -> Result<Vec<RangeRow<'a>>, QueryError> {
+        match &argument.samples {
+            RangeSamples::Fetched(fetch) => Ok(self.fetched(*fetch)),
+            RangeSamples::Subquery(node, inner) => {
+                let rows = self.vector(node, *inner)?;
+                Ok(rows.into_iter().map(|row| samples_of(row, *inner)).collect())
+            }
+        }
+    }
+
+    fn fetched(&self, fetch: usize) -> Vec<RangeRow<'a>> {
+        let series = self.data.get(fetch).into_iter().flatten();
+        let borrowed = series
+            .map(|s| RangeRow::new(Cow::Borrowed(&s.labels), Cow::Borrowed(&s.floats), Cow::Borrowed(&s.histograms)));
+        borrowed.collect()
+    }
+}
+
+/// A subquery's cells as samples.
+fn samples_of(row: Row, steps: Steps) -> RangeRow<'static> {
+    let (mut floats, mut histograms) = (Vec::new(), Vec::new());
+    for (time, cell) in steps.times().zip(row.cells) {
+        match cell {
+            Some(Point::Float(v)) => floats.push((Timestamp::from_millis(time), v)),
+            Some(Point::Histogram(h)) => histograms.push((Timestamp::from_millis(time), h)),
+            None => {}
+        }
+    }
+    RangeRow::new(Cow::Owned(row.labels), Cow::Owned(floats), Cow::Owned(histograms))
+}

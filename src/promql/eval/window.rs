@@ -1,0 +1,152 @@
+//! Range vectors: series of samples, and the window that slides over them.
+
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::select::advance;
+use crate::base::{Labels, Timestamp};
+use crate::promql::native;
+use crate::promql::value::Point;
+use crate::sketch::NativeHistogram;
+
+/// The samples of one series that any window may show, without staleness markers.
+#[derive(Debug)]
+pub(super) struct RangeRow<'a> {
+    pub(super) labels: Cow<'a, Labels>,
+    pub(super) floats: Cow<'a, [(Timestamp, f64)]>,
+    pub(super) histograms: Cow<'a, [(Timestamp, Arc<NativeHistogram>)]>,
+    /// Indices of samples after which a counter began anew: found once, then a window of any length
+    /// needs its ends and the few resets between them.
+    float_resets: OnceCell<Vec<usize>>,
+    histogram_resets: OnceCell<Vec<usize>>,
+}
+
+impl<'a> RangeRow<'a> {
+    pub(super) fn new(
+        labels: Cow<'a, Labels>,
+        floats: Cow<'a, [(Timestamp, f64)]>,
+        histograms: Cow<'a, [(Timestamp, Arc<NativeHistogram>)]>,
+    ) -> Self {
+        Self { labels, floats, histograms, float_resets: OnceCell::new(), histogram_resets: OnceCell::new() }
+    }
+
+    fn float_resets(&self) -> &[usize] {
+        let find = || {
+            let pairs = self.floats.windows(2).enumerate();
+            pairs.filter(|(_, pair)| pair[1].1 < pair[0].1).map(|(i, _)| i).collect()
+        };
+        self.float_resets.get_or_init(find)
+    }
+
+    fn histogram_resets(&self) -> &[usize] {
+        let find = || {
+            let pairs = self.histograms.windows(2).enumerate();
+            pairs.filter(|(_, pair)| native::is_reset(&pair[1].1, &pair[0].1)).map(|(i, _)| i).collect()
+        };
+        self.histogram_resets.get_or_init(find)
+    }
+}
+
+/// The samples with `start < t <= end` of one series.
+#[derive(Debug)]
+pub(in crate::promql) struct Window<'a> {
+    row: &'a RangeRow<'a>,
+    floats: Range<usize>,
+    histograms: Range<usize>,
+    /// Exclusive, milliseconds.
+    pub(in crate::promql) start: i64,
+    /// Inclusive.
+    pub(in crate::promql) end: i64,
+    /// The time of evaluation, which `offset` and `@` do not move.
+    pub(in crate::promql) now: i64,
+}
+
+impl<'a> Window<'a> {
+    pub(super) fn over(row: &'a RangeRow<'a>) -> Self {
+        Self { row, floats: 0..0, histograms: 0..0, start: 0, end: 0, now: 0 }
+    }
+
+    /// Moves to `(end - range, end]`, which must not begin or end before the last one. Says whether there
+    /// is a sample.
+    pub(super) fn slide_to(&mut self, end: i64, range: i64, now: i64) -> bool {
+        (self.start, self.end, self.now) = (end.saturating_sub(range), end, now);
+        self.floats = slide(&self.row.floats, &self.floats, self.start, end);
+        self.histograms = slide(&self.row.histograms, &self.histograms, self.start, end);
+        !(self.floats.is_empty() && self.histograms.is_empty())
+    }
+
+    pub(in crate::promql) fn labels(&self) -> &Labels {
+        &self.row.labels
+    }
+
+    pub(in crate::promql) fn floats(&self) -> &'a [(Timestamp, f64)] {
+        &self.row.floats[self.floats.clone()]
+    }
+
+    pub(in crate::promql) fn histograms(&self) -> &'a [(Timestamp, Arc<NativeHistogram>)] {
+        &self.row.histograms[self.histograms.clone()]
+    }
+
+    pub(in crate::promql) fn is_mixed(&self) -> bool {
+        !self.floats.is_empty() && !self.histograms.is_empty()
+    }
+
+    /// The sum of the values right before each reset inside the window.
+    pub(in crate::promql) fn lost_in_float_resets(&self) -> f64 {
+        inside(self.row.float_resets(), &self.floats).map(|i| self.row.floats[i].1).sum()
+    }
+
+    /// The histograms right before each reset inside the window.
+    pub(in crate::promql) fn histograms_before_resets(&self) -> impl Iterator<Item = &'a NativeHistogram> {
+        let row = self.row;
+        inside(row.histogram_resets(), &self.histograms).map(|i| row.histograms[i].1.as_ref())
+    }
+
+    /// All samples in the order of time.
+    pub(in crate::promql) fn points(&self) -> impl Iterator<Item = (Timestamp, Point)> + use<'a> {
+        let mut floats = self.floats().iter().peekable();
+        let mut histograms = self.histograms().iter().peekable();
+        std::iter::from_fn(move || {
+            let float_first = match (floats.peek(), histograms.peek()) {
+                (Some(f), Some(h)) => f.0 <= h.0,
+                (float, _) => float.is_some(),
+            };
+            if float_first {
+                floats.next().map(|f| (f.0, Point::Float(f.1)))
+            } else {
+                histograms.next().map(|h| (h.0, Point::Histogram(h.1.clone())))
+            }
+        })
+    }
+
+    /// The last sample.
+    pub(in crate::promql) fn last(&self) -> Option<(Timestamp, Point)> {
+        let float = self.floats().last().map(|f| (f.0, Point::Float(f.1)));
+        let histogram = self.histograms().last().map(|h| (h.0, Point::Histogram(h.1.clone())));
+        float.into_iter().chain(histogram).max_by_key(|s| s.0)
+    }
+
+    /// The last sample and the one before it.
+    pub(in crate::promql) fn last_two(&self) -> Option<((Timestamp, Point), (Timestamp, Point))> {
+        let floats = self.floats().iter().rev().take(2).map(|f| (f.0, Point::Float(f.1)));
+        let histograms = self.histograms().iter().rev().take(2).map(|h| (h.0, Point::Histogram(h.1.clone())));
+        let mut both: Vec<_> = floats.chain(histograms).collect();
+        both.sort_by_key(|s| std::cmp::Reverse(s.0));
+        let mut both = both.into_iter();
+        Some((both.next()?, both.next()?))
+    }
+}
+
+fn slide<T>(samples: &[(Timestamp, T)], window: &Range<usize>, start: i64, end: i64) -> Range<usize> {
+    let from = advance(samples, window.start, start);
+    from..advance(samples, window.end.max(from), end)
+}
+
+/// The resets whose both sides lie in the window.
+fn inside(resets: &[usize], window: &Range<usize>) -> impl Iterator<Item = usize> {
+    let from = resets.partition_point(|i| *i < window.start);
+    let last = window.end.saturating_sub(1);
+    resets[from..].iter().copied().take_while(move |i| *i < last)
+}

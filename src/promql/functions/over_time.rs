@@ -1,0 +1,119 @@
+//! Aggregations of one series over its window.
+
+use std::sync::Arc;
+
+use super::{KahanSum, Mean, RangeFn, Variance, quantile};
+use crate::base::Timestamp;
+use crate::promql::eval::{Notes, Window};
+use crate::promql::native;
+use crate::promql::value::Point;
+use crate::sketch::NativeHistogram;
+
+pub(super) fn lookup(name: &str) -> Option<RangeFn> {
+    Some(match name {
+        "sum_over_time" => |w, _, n| sum(w, n),
+        "avg_over_time" => |w, _, n| average(w, n),
+        "min_over_time" => |w, _, _| extreme(w, |new, old| new < old).map(|s| Point::Float(s.1)),
+        "max_over_time" => |w, _, _| extreme(w, |new, old| new > old).map(|s| Point::Float(s.1)),
+        "count_over_time" => |w, _, _| Some(Point::Float((w.floats().len() + w.histograms().len()) as f64)),
+        "present_over_time" => |_, _, _| Some(Point::Float(1.0)),
+        "last_over_time" => |w, _, _| w.last().map(|s| s.1),
+        "first_over_time" => |w, _, _| w.points().next().map(|s| s.1),
+        "stddev_over_time" => |w, _, _| variance(w).map(|v| Point::Float(v.sqrt())),
+        "stdvar_over_time" => |w, _, _| variance(w).map(Point::Float),
+        "quantile_over_time" => quantile_over_time,
+        "mad_over_time" => |w, _, _| median_deviation(w),
+        "double_exponential_smoothing" => |w, p, _| smooth(w, p),
+        "ts_of_min_over_time" => |w, _, _| extreme(w, |new, old| new <= old).map(|s| seconds(s.0)),
+        "ts_of_max_over_time" => |w, _, _| extreme(w, |new, old| new >= old).map(|s| seconds(s.0)),
+        "ts_of_first_over_time" => |w, _, _| w.points().next().map(|s| seconds(s.0)),
+        "ts_of_last_over_time" => |w, _, _| w.last().map(|s| seconds(s.0)),
+        _ => return None,
+    })
+}
+
+fn seconds(time: Timestamp) -> Point {
+    Point::Float(time.as_secs_f64())
+}
+
+/// The floats' values, unless there are none.
+fn values(w: &Window<'_>) -> Option<Vec<f64>> {
+    (!w.floats().is_empty()).then(|| w.floats().iter().map(|s| s.1).collect())
+}
+
+fn sum(w: &Window<'_>, notes: &Notes) -> Option<Point> {
+    if w.is_mixed() {
+        notes.mixed_samples(w.labels());
+        return None;
+    }
+    if let Some(total) = sum_of_histograms(w) {
+        return Some(Point::Histogram(Arc::new(total)));
+    }
+    let mut sum = KahanSum::default();
+    w.floats().iter().for_each(|s| sum.add(s.1));
+    Some(Point::Float(sum.total()))
+}
+
+fn average(w: &Window<'_>, notes: &Notes) -> Option<Point> {
+    if w.is_mixed() {
+        notes.mixed_samples(w.labels());
+        return None;
+    }
+    if let Some(mut total) = sum_of_histograms(w) {
+        native::scale(&mut total, 1.0 / w.histograms().len() as f64);
+        return Some(Point::Histogram(Arc::new(total)));
+    }
+    let mut mean = Mean::default();
+    w.floats().iter().for_each(|s| mean.add(s.1));
+    Some(Point::Float(mean.value()))
+}
+
+fn sum_of_histograms(w: &Window<'_>) -> Option<NativeHistogram> {
+    let ((_, first), rest) = w.histograms().split_first()?;
+    let mut total = NativeHistogram::clone(first);
+    rest.iter().for_each(|(_, h)| native::add(&mut total, h));
+    Some(total)
+}
+
+/// The sample that beats all others; a number beats NaN. Histograms do not count.
+fn extreme(w: &Window<'_>, beats: fn(f64, f64) -> bool) -> Option<(Timestamp, f64)> {
+    let (first, rest) = w.floats().split_first()?;
+    Some(rest.iter().fold(*first, |best, s| if beats(s.1, best.1) || best.1.is_nan() { *s } else { best }))
+}
+
+fn variance(w: &Window<'_>) -> Option<f64> {
+    let mut variance = Variance::default();
+    values(w)?.into_iter().for_each(|v| variance.add(v));
+    Some(variance.value())
+}
+
+fn quantile_over_time(w: &Window<'_>, parameters: &[f64], notes: &Notes) -> Option<Point> {
+    let q = *parameters.first()?;
+    notes.check_quantile(q);
+    Some(Point::Float(quantile(q, &mut values(w)?)))
+}
+
+/// The median of the distances from the median.
+fn median_deviation(w: &Window<'_>) -> Option<Point> {
+    let mut values = values(w)?;
+    let median = quantile(0.5, &mut values);
+    values.iter_mut().for_each(|v| *v = (*v - median).abs());
+    Some(Point::Float(quantile(0.5, &mut values)))
+}
+
+/// Holt's double exponential smoothing: the level follows the values, the trend follows the level.
+fn smooth(w: &Window<'_>, parameters: &[f64]) -> Option<Point> {
+    let &[smoothing, trending] = parameters else { return None };
+    let [first, second, ..] = w.floats() else { return None };
+    let mut level = first.1;
+    let mut trend = second.1 - first.1;
+    let mut before = 0.0;
+    for (i, (_, value)) in w.floats().iter().enumerate().skip(1) {
+        if i > 1 {
+            trend = trending * (level - before) + (1.0 - trending) * trend;
+        }
+        let next = smoothing * value + (1.0 - smoothing) * (level + trend);
+        (before, level) = (level, next);
+    }
+    Some(Point::Float(level))
+}

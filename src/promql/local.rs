@@ -1,0 +1,168 @@
+//! The engine that evaluates here.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures::future::try_join_all;
+use promql_parser::parser::Expr;
+
+use super::engine::{Engine, QueryError, QueryOptions};
+use super::eval::{self, Limits};
+use super::parse::{ExprType, expr_type, parse};
+use super::plan::{self, Fetch, Plan, Steps};
+use super::source::{Selection, SeriesSamples, Source, SourceError, is_stale};
+use super::value::Answer;
+use crate::base::clock::BoxFuture;
+use crate::base::time::millis;
+use crate::base::{SharedClock, SystemClock, Timestamp};
+
+/// Cells and samples up to which an evaluation is short enough (about a millisecond) for the thread that
+/// asked; above, it moves to a thread that may block.
+const INLINE_WORK: usize = 50_000;
+
+/// Evaluates PromQL over a [`Source`].
+#[derive(Clone)]
+pub struct LocalEngine {
+    source: Arc<dyn Source>,
+    clock: SharedClock,
+}
+
+type Evaluate = fn(&Plan, &[Vec<SeriesSamples>], Limits<'_>) -> Result<Answer, QueryError>;
+
+impl LocalEngine {
+    /// An engine that reads from `source`.
+    pub fn new(source: Arc<dyn Source>) -> Self {
+        Self::with_clock(source, Arc::new(SystemClock))
+    }
+
+    /// An engine whose timeouts run on `clock`.
+    pub fn with_clock(source: Arc<dyn Source>, clock: SharedClock) -> Self {
+        Self { source, clock }
+    }
+
+    async fn run(
+        &self,
+        expr: &Expr,
+        steps: Steps,
+        options: &QueryOptions,
+        evaluate: Evaluate,
+    ) -> Result<Answer, QueryError> {
+        let plan = plan::build(expr, steps, options.lookback, options.max_samples)?;
+        let cancel = CancelOnDrop::default();
+        let work = async {
+            let data = self.load(&plan.fetches, options.max_samples).await?;
+            let limits = (options.max_samples, cancel.0.clone());
+            if work_of(&plan, &data) <= INLINE_WORK {
+                return evaluate(&plan, &data, Limits { max_samples: limits.0, cancelled: &limits.1 });
+            }
+            let blocking = tokio::task::spawn_blocking(move || {
+                evaluate(&plan, &data, Limits { max_samples: limits.0, cancelled: &limits.1 })
+            });
+            blocking.await.unwrap_or_else(|e| Err(QueryError::Execution(format!("evaluation failed: {e}"))))
+        };
+        tokio::select! {
+            biased;
+            result = work => result,
+            () = self.clock.sleep(options.timeout) => Err(QueryError::Timeout(options.timeout)),
+        }
+    }
+
+    async fn load(&self, fetches: &[Fetch], limit: usize) -> Result<Vec<Vec<SeriesSamples>>, QueryError> {
+        let loaded = try_join_all(fetches.iter().map(|fetch| self.load_one(fetch))).await?;
+        let samples: usize = loaded.iter().flatten().map(|s| s.floats.len() + s.histograms.len()).sum();
+        if samples > limit { Err(eval::too_many_samples()) } else { Ok(loaded) }
+    }
+
+    async fn load_one(&self, fetch: &Fetch) -> Result<Vec<SeriesSamples>, QueryError> {
+        let selection = Selection {
+            matchers: fetch.matchers.clone(),
+            start: Timestamp::from_millis(fetch.start),
+            end: Timestamp::from_millis(fetch.end),
+        };
+        let mut series = self.source.select(&selection).await.map_err(|e| match e {
+            SourceError::TooManySamples { .. } => QueryError::Execution(e.to_string()),
+            other => QueryError::Source(other),
+        })?;
+        if fetch.range {
+            for one in &mut series {
+                one.floats.retain(|sample| !is_stale(sample.1));
+                one.histograms.retain(|sample| !is_stale(sample.1.sum));
+            }
+        }
+        series.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+        Ok(series)
+    }
+}
+
+/// How much an evaluation will have to look at, about.
+fn work_of(plan: &Plan, data: &[Vec<SeriesSamples>]) -> usize {
+    let series = data.iter().flatten();
+    let cells = series.map(|s| s.floats.len() + 50 * s.histograms.len() + plan.steps.count);
+    cells.fold(plan.node_steps, usize::saturating_add)
+}
+
+/// Tells the evaluation on its own thread that nobody waits any more.
+#[derive(Default)]
+struct CancelOnDrop(Arc<AtomicBool>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Engine for LocalEngine {
+    fn instant<'a>(
+        &'a self,
+        expression: &'a str,
+        at: Timestamp,
+        options: &'a QueryOptions,
+    ) -> BoxFuture<'a, Result<Answer, QueryError>> {
+        Box::pin(async move {
+            let expr = parse(expression)?;
+            let steps = Steps { start: at.as_millis(), step: 1, count: 1 };
+            self.run(&expr, steps, options, eval::instant).await
+        })
+    }
+
+    fn range<'a>(
+        &'a self,
+        expression: &'a str,
+        start: Timestamp,
+        end: Timestamp,
+        step: Duration,
+        options: &'a QueryOptions,
+    ) -> BoxFuture<'a, Result<Answer, QueryError>> {
+        Box::pin(async move {
+            let expr = parse(expression)?;
+            let kind = expr_type(&expr);
+            if !matches!(kind, ExprType::Scalar | ExprType::InstantVector) {
+                return Err(QueryError::BadData(format!(
+                    "invalid expression type \"{kind}\" for range query, must be Scalar or instant Vector"
+                )));
+            }
+            let steps = range_steps(start, end, step, options.max_samples)?;
+            self.run(&expr, steps, options, eval::range).await
+        })
+    }
+}
+
+fn range_steps(start: Timestamp, end: Timestamp, step: Duration, limit: usize) -> Result<Steps, QueryError> {
+    let bad = |text: &str| Err(QueryError::BadData(text.to_owned()));
+    let (start, end, step) = (start.as_millis(), end.as_millis(), millis(step));
+    if step < 1 {
+        return bad("zero or negative query resolution step widths are not accepted. Try a positive integer");
+    }
+    if end < start {
+        return bad("end timestamp must not be before start time");
+    }
+    let count = usize::try_from(end.saturating_sub(start) / step).unwrap_or(usize::MAX).saturating_add(1);
+    if count > limit {
+        return Err(eval::too_many_samples());
+    }
+    Ok(Steps { start, step, count })
+}
+
+#[cfg(test)]
+mod tests;

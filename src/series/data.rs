@@ -1,0 +1,172 @@
+//! The data of one series in memory.
+//!
+//! Open slots hold increments as they are; closed ones are appended to the block of their two hours and
+//! added to `base`. So the cumulative value now is `base` plus the open slots, and the value at any slot
+//! since the last compaction is the base of its block plus the block's increments up to it.
+
+use std::sync::Arc;
+
+use crate::base::{Labels, Timestamp};
+use crate::sketch::{Bounds, Histogram};
+
+use super::batch::Observation;
+use super::slot::Slot;
+use super::stream::Stream;
+use super::total::{SeriesKind, Total};
+
+/// What closed in two hours.
+#[derive(Debug, Clone)]
+pub(super) struct Block {
+    pub(super) index: i64,
+    /// The cumulative value before it; absent when the series had not begun.
+    pub(super) base: Option<Arc<Total>>,
+    pub(super) stream: Stream,
+}
+
+/// One series.
+#[derive(Debug)]
+pub(super) struct Series {
+    pub(super) id: u64,
+    pub(super) labels: Labels,
+    pub(super) kind: SeriesKind,
+    /// Only the archive has its data; what comes for its labels is a new series.
+    pub(super) retired: bool,
+    pub(super) blocks: Vec<Arc<Block>>,
+    /// Cumulative through the closed slots.
+    pub(super) base: Option<Arc<Total>>,
+    /// Increments of open slots, ascending.
+    pub(super) near: Vec<(Slot, Arc<Total>)>,
+    /// Samples that are not closed yet, ascending.
+    pub(super) open_samples: Vec<(Timestamp, f64)>,
+    /// The newest closed sample's time.
+    pub(super) closed_sample: Timestamp,
+    /// The newest sample.
+    pub(super) newest: Option<(Timestamp, f64)>,
+    /// The last slot with news.
+    pub(super) touched: Slot,
+    /// Where its histograms count exactly; only grows.
+    pub(super) bounds: Bounds,
+}
+
+impl Series {
+    pub(super) fn new(id: u64, labels: Labels, kind: SeriesKind, bounds: Bounds) -> Self {
+        Self {
+            id,
+            labels,
+            kind,
+            retired: false,
+            blocks: Vec::new(),
+            base: None,
+            near: Vec::new(),
+            open_samples: Vec::new(),
+            closed_sample: Timestamp::MIN,
+            newest: None,
+            touched: Slot::NONE,
+            bounds,
+        }
+    }
+
+    pub(super) fn add(&mut self, slot: Slot, value: f64) {
+        if let Total::Counter(sum) = self.open(slot) {
+            *sum += value;
+        }
+    }
+
+    pub(super) fn observe(&mut self, slot: Slot, observations: &[Observation]) {
+        if let Total::Histogram(histogram) = self.open(slot) {
+            for o in observations {
+                histogram.observe_n(o.value, u64::from(o.weight));
+            }
+        }
+    }
+
+    /// The increment of an open slot, begun if there is none.
+    fn open(&mut self, slot: Slot) -> &mut Total {
+        self.touched = self.touched.max(slot);
+        let place = self.near.iter().rposition(|(s, _)| *s <= slot);
+        let at = match place {
+            Some(i) if self.near[i].0 == slot => i,
+            _ => {
+                let empty = match self.kind {
+                    SeriesKind::Histogram => Total::Histogram(Histogram::new(self.bounds.clone())),
+                    _ => Total::Counter(0.0),
+                };
+                let at = place.map_or(0, |i| i + 1);
+                self.near.insert(at, (slot, Arc::new(empty)));
+                at
+            }
+        };
+        Arc::make_mut(&mut self.near[at].1)
+    }
+
+    /// Takes a sample; of two with one time the later counts.
+    pub(super) fn sample(&mut self, at: Timestamp, value: f64) {
+        self.touched = self.touched.max(Slot::of(at));
+        if at <= self.closed_sample {
+            return;
+        }
+        match self.open_samples.binary_search_by_key(&at, |s| s.0) {
+            Ok(i) => self.open_samples[i].1 = value,
+            Err(i) => self.open_samples.insert(i, (at, value)),
+        }
+        if self.newest.is_none_or(|n| n.0 <= at) {
+            self.newest = Some((at, value));
+        }
+    }
+
+    /// Counts at more bounds from now on.
+    pub(super) fn widen(&mut self, bounds: Bounds) {
+        for (_, increment) in &mut self.near {
+            if let Total::Histogram(h) = Arc::make_mut(increment) {
+                h.widen(&bounds);
+            }
+        }
+        self.bounds = bounds;
+    }
+
+    /// Closes an increment that is later than all closed before.
+    pub(super) fn close_increment(&mut self, slot: Slot, increment: &Total) {
+        let base = self.base.clone();
+        self.block(slot.block(), base).stream.push_increment(slot, increment);
+        match &mut self.base {
+            Some(sum) => Arc::make_mut(sum).add(increment),
+            None => self.base = Some(Arc::new(increment.clone())),
+        }
+    }
+
+    /// Closes a sample that is later than all closed before.
+    pub(super) fn close_sample(&mut self, at: Timestamp, value: f64) {
+        if at > self.closed_sample {
+            self.closed_sample = at;
+            self.block(Slot::of(at).block(), None).stream.push_sample(at, value);
+        }
+    }
+
+    fn block(&mut self, index: i64, base: Option<Arc<Total>>) -> &mut Block {
+        if self.blocks.last().is_none_or(|b| b.index < index) {
+            self.blocks.push(Arc::new(Block { index, base, stream: Stream::new(self.kind) }));
+        }
+        let last = self.blocks.len() - 1;
+        Arc::make_mut(&mut self.blocks[last])
+    }
+
+    /// The cumulative value before a block that is not compacted.
+    pub(super) fn base_of(&self, block: i64) -> Option<&Arc<Total>> {
+        match self.blocks.iter().find(|b| b.index >= block) {
+            Some(found) => found.base.as_ref(),
+            None => self.base.as_ref(),
+        }
+    }
+
+    /// The cumulative value now, open slots included.
+    pub(super) fn total(&self) -> Option<Total> {
+        let mut sum = self.base.as_deref().cloned();
+        self.near.iter().for_each(|(_, increment)| Total::add_to(&mut sum, increment));
+        sum
+    }
+
+    /// Whether nothing of it is in memory but its name and its total.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.blocks.is_empty() && self.near.is_empty() && self.open_samples.is_empty()
+    }
+}

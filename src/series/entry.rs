@@ -1,0 +1,326 @@
+//! The payload of a journal entry.
+//!
+//! ```text
+//! number | time (ms) | flags (1: first of its segment, 2: first of its process) | flag 1: archive id, 16 bytes
+//! | first new dictionary number | new series: kind, labels …
+//! | settlements: dictionary number, slot difference to the entry's slot, site, id, metric, value, weight …
+//! | changes: dictionary number << 2 | what, then
+//!     add (0): slot difference to the entry's slot, number
+//!     observe (1): slot difference, how many, (f64, weight) …
+//!     sample (2): millisecond difference to the entry's time, f64
+//! | reports: dictionary number, site, id, metric, report …
+//! ```
+//! Labels are written once for each segment and named by number after that. Every change carries its slot:
+//! a replay decides nothing, so it decides nothing differently. A change whose dictionary number is unknown
+//! (the entry that explained it was damaged) is lost and counted as such; the rest is served.
+
+use crate::base::{Labels, Timestamp};
+
+use super::batch::Observation;
+use super::codec::{Corrupt, Get, Put};
+use super::index::SeriesRef;
+use super::ledger::{get_report, put_report};
+use super::slot::Slot;
+use super::total::SeriesKind;
+use super::vitals::{VitalKey, VitalReport};
+
+/// What happens to one series, with its place in time decided.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Change {
+    Add(Slot, f64),
+    Observe(Slot, Vec<Observation>),
+    Sample(Timestamp, f64),
+}
+
+/// A web vital settles: its value enters its series.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Settlement {
+    pub(super) key: VitalKey,
+    pub(super) slot: Slot,
+    pub(super) value: f64,
+    pub(super) weight: u32,
+}
+
+/// An entry before it is written: series are numbers in the head.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    pub(super) settlements: Vec<(SeriesRef, Settlement)>,
+    pub(super) changes: Vec<(SeriesRef, Change)>,
+    pub(super) reports: Vec<(SeriesRef, VitalReport)>,
+}
+
+impl Draft {
+    pub(super) fn is_empty(&self) -> bool {
+        self.settlements.is_empty() && self.changes.is_empty() && self.reports.is_empty()
+    }
+}
+
+/// An entry as it was read: series are numbers in the [`Dictionary`].
+#[derive(Debug, PartialEq)]
+pub(super) struct Entry {
+    pub(super) number: u64,
+    pub(super) at: Timestamp,
+    pub(super) archive: Option<u128>,
+    pub(super) starts: bool,
+    pub(super) settlements: Vec<(u64, Settlement)>,
+    pub(super) changes: Vec<(u64, Change)>,
+    pub(super) reports: Vec<(u64, VitalReport)>,
+}
+
+/// Writes entries, and knows which series the present segment has explained.
+#[derive(Debug)]
+pub(super) struct Encoder {
+    archive: u128,
+    numbers: Vec<u32>,
+    next: u32,
+    uncommitted: Vec<SeriesRef>,
+    first: bool,
+    starts: bool,
+    definitions: Vec<u8>,
+    body: Vec<u8>,
+    out: Vec<u8>,
+}
+
+const ADD: u64 = 0;
+const OBSERVE: u64 = 1;
+const SAMPLE: u64 = 2;
+
+impl Encoder {
+    pub(super) fn new(archive: u128) -> Self {
+        Self {
+            archive,
+            numbers: Vec::new(),
+            next: 1,
+            uncommitted: Vec::new(),
+            first: true,
+            starts: true,
+            definitions: Vec::new(),
+            body: Vec::new(),
+            out: Vec::new(),
+        }
+    }
+
+    /// A new segment begins: nothing is explained in it.
+    pub(super) fn new_segment(&mut self) {
+        self.numbers.clear();
+        self.next = 1;
+        self.first = true;
+    }
+
+    /// Encodes an entry into [`Encoder::bytes`]. Followed by [`Encoder::written`] or [`Encoder::failed`].
+    pub(super) fn encode<'a>(
+        &mut self,
+        number: u64,
+        at: Timestamp,
+        draft: &Draft,
+        series: impl Fn(SeriesRef) -> (&'a Labels, SeriesKind),
+    ) {
+        self.definitions.clear();
+        self.body.clear();
+        let first_new = self.next;
+        let slot = Slot::of(at);
+        self.put_settlements(draft, slot, &series);
+        self.put_changes(draft, at, slot, &series);
+        self.put_reports(draft, &series);
+        self.put_head(number, at, first_new);
+    }
+
+    /// The bytes of the entry that was encoded last.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.out
+    }
+
+    fn put_head(&mut self, number: u64, at: Timestamp, first_new: u32) {
+        self.out.clear();
+        self.out.put_varint(number);
+        self.out.put_zigzag(at.as_millis());
+        self.out.push(u8::from(self.first) | u8::from(self.starts) << 1);
+        if self.first {
+            self.out.extend_from_slice(&self.archive.to_le_bytes());
+        }
+        self.out.put_varint(u64::from(first_new));
+        self.out.put_varint(u64::from(self.next - first_new));
+        self.out.extend_from_slice(&self.definitions);
+        self.out.extend_from_slice(&self.body);
+    }
+
+    fn put_settlements<'a>(
+        &mut self,
+        draft: &Draft,
+        slot: Slot,
+        series: &impl Fn(SeriesRef) -> (&'a Labels, SeriesKind),
+    ) {
+        self.body.put_varint(draft.settlements.len() as u64);
+        for (r, settlement) in &draft.settlements {
+            let number = self.number(*r, series);
+            self.body.put_varint(u64::from(number));
+            self.body.put_zigzag(settlement.slot.index() - slot.index());
+            put_key(&mut self.body, &settlement.key);
+            self.body.put_f64(settlement.value);
+            self.body.put_varint(u64::from(settlement.weight));
+        }
+    }
+
+    fn put_changes<'a>(
+        &mut self,
+        draft: &Draft,
+        at: Timestamp,
+        slot: Slot,
+        series: &impl Fn(SeriesRef) -> (&'a Labels, SeriesKind),
+    ) {
+        self.body.put_varint(draft.changes.len() as u64);
+        for (r, change) in &draft.changes {
+            let number = u64::from(self.number(*r, series)) << 2;
+            let body = &mut self.body;
+            match change {
+                Change::Add(in_slot, v) => {
+                    body.put_varint(number | ADD);
+                    body.put_zigzag(in_slot.index() - slot.index());
+                    body.put_number(*v);
+                }
+                Change::Observe(in_slot, observations) => {
+                    body.put_varint(number | OBSERVE);
+                    body.put_zigzag(in_slot.index() - slot.index());
+                    body.put_varint(observations.len() as u64);
+                    for o in observations {
+                        body.put_f64(o.value);
+                        body.put_varint(u64::from(o.weight));
+                    }
+                }
+                Change::Sample(time, v) => {
+                    body.put_varint(number | SAMPLE);
+                    body.put_zigzag(time.as_millis() - at.as_millis());
+                    body.put_f64(*v);
+                }
+            }
+        }
+    }
+
+    fn put_reports<'a>(&mut self, draft: &Draft, series: &impl Fn(SeriesRef) -> (&'a Labels, SeriesKind)) {
+        self.body.put_varint(draft.reports.len() as u64);
+        for (r, report) in &draft.reports {
+            let number = self.number(*r, series);
+            self.body.put_varint(u64::from(number));
+            put_key(&mut self.body, &report.key);
+            put_report(&mut self.body, report);
+        }
+    }
+
+    /// The dictionary number of a series, explained now if this segment has not yet.
+    fn number<'a>(&mut self, r: SeriesRef, series: &impl Fn(SeriesRef) -> (&'a Labels, SeriesKind)) -> u32 {
+        let i = r as usize;
+        if let Some(number) = self.numbers.get(i).filter(|n| **n > 0) {
+            return *number;
+        }
+        if self.numbers.len() <= i {
+            self.numbers.resize(i + 1, 0);
+        }
+        let (labels, kind) = series(r);
+        self.definitions.push(kind.number());
+        self.definitions.put_labels(labels);
+        self.numbers[i] = self.next;
+        self.next += 1;
+        self.uncommitted.push(r);
+        self.numbers[i]
+    }
+
+    /// The entry is in the journal.
+    pub(super) fn written(&mut self) {
+        self.uncommitted.clear();
+        (self.first, self.starts) = (false, false);
+    }
+
+    /// The entry is not in the journal, and what it explained is not explained.
+    pub(super) fn failed(&mut self) {
+        for r in self.uncommitted.drain(..) {
+            self.numbers[r as usize] = 0;
+            self.next -= 1;
+        }
+    }
+}
+
+/// The series that a segment has explained so far.
+#[derive(Debug, Default)]
+pub(super) struct Dictionary {
+    known: std::collections::HashMap<u64, (Labels, SeriesKind)>,
+}
+
+impl Dictionary {
+    pub(super) fn get(&self, number: u64) -> Option<&(Labels, SeriesKind)> {
+        self.known.get(&number)
+    }
+
+    /// Reads an entry. The dictionary must be new at the start of each segment.
+    pub(super) fn decode(&mut self, bytes: &[u8]) -> Result<Entry, Corrupt> {
+        let mut from = Get(bytes);
+        let number = from.varint()?;
+        let at = Timestamp::from_millis(from.zigzag()?);
+        let flags = from.byte()?;
+        let archive = match flags & 1 {
+            0 => None,
+            _ => Some(u128::from_le_bytes(from.bytes(16)?.try_into().map_err(|_| Corrupt)?)),
+        };
+        let first = from.varint()?;
+        for i in 0..from.count()? as u64 {
+            let kind = SeriesKind::from_number(from.byte()?).ok_or(Corrupt)?;
+            self.known.insert(first + i, (from.labels()?, kind));
+        }
+        let slot = Slot::of(at);
+        let settlements = (0..from.count()?).map(|_| get_settlement(&mut from, slot)).collect::<Result<_, _>>()?;
+        let changes = (0..from.count()?).map(|_| get_change(&mut from, at, slot)).collect::<Result<_, _>>()?;
+        let reports = (0..from.count()?).map(|_| self.get_report(&mut from)).collect::<Result<_, _>>()?;
+        from.is_empty().then_some(()).ok_or(Corrupt)?;
+        Ok(Entry { number, at, archive, starts: flags & 2 != 0, settlements, changes, reports })
+    }
+
+    fn get_report(&self, from: &mut Get<'_>) -> Result<(u64, VitalReport), Corrupt> {
+        let number = from.varint()?;
+        let key = get_key(from)?;
+        let mut report = get_report(from, key)?;
+        report.labels = self.known.get(&number).map(|(l, _)| l.clone()).unwrap_or_default();
+        Ok((number, report))
+    }
+}
+
+fn put_key(out: &mut Vec<u8>, key: &VitalKey) {
+    out.put_str(&key.site);
+    out.put_str(&key.id);
+    out.put_str(&key.metric);
+}
+
+fn get_key(from: &mut Get<'_>) -> Result<VitalKey, Corrupt> {
+    Ok(VitalKey { site: from.str()?.to_owned(), id: from.str()?.to_owned(), metric: from.str()?.to_owned() })
+}
+
+fn get_settlement(from: &mut Get<'_>, slot: Slot) -> Result<(u64, Settlement), Corrupt> {
+    let number = from.varint()?;
+    let slot = slot.plus(from.zigzag()?);
+    let key = get_key(from)?;
+    let value = from.f64()?;
+    let weight = u32::try_from(from.varint()?).map_err(|_| Corrupt)?;
+    Ok((number, Settlement { key, slot, value, weight }))
+}
+
+fn get_change(from: &mut Get<'_>, at: Timestamp, slot: Slot) -> Result<(u64, Change), Corrupt> {
+    let head = from.varint()?;
+    let difference = from.zigzag()?;
+    let change = match head & 3 {
+        ADD => Change::Add(slot.plus(difference), from.number()?),
+        OBSERVE => Change::Observe(
+            slot.plus(difference),
+            (0..from.count()?).map(|_| get_observation(from)).collect::<Result<_, _>>()?,
+        ),
+        SAMPLE => {
+            let millis = at.as_millis().checked_add(difference).ok_or(Corrupt)?;
+            Change::Sample(Timestamp::from_millis(millis), from.f64()?)
+        }
+        _ => return Err(Corrupt),
+    };
+    Ok((head >> 2, change))
+}
+
+fn get_observation(from: &mut Get<'_>) -> Result<Observation, Corrupt> {
+    let value = from.f64()?;
+    let weight = u32::try_from(from.varint()?).map_err(|_| Corrupt)?;
+    Ok(Observation { value, weight })
+}

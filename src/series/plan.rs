@@ -1,0 +1,199 @@
+//! Decides, before anything is written, what of a group of batches counts, and in which slot. The journal
+//! gets decisions, so a replay has none to take.
+//!
+//! What depends on the ledger alone (duplicate, superseded, late) is decided when the entry is applied: the
+//! ledger's state is a function of the sequence of entries, so a replay comes to the same.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::base::{DropReason, Labels, Timestamp};
+
+use super::batch::{Batch, Delta, Item, Observation, Recorded};
+use super::entry::{Change, Draft, Settlement};
+use super::head::{Head, SERVICE};
+use super::index::SeriesRef;
+use super::settings::Limits;
+use super::slot::Slot;
+use super::total::SeriesKind;
+use super::vitals::VitalReport;
+
+/// Samples may be stamped this far ahead of our clock.
+const AHEAD: Duration = Duration::from_secs(600);
+/// Web vitals that settle in one entry.
+const SETTLE_AT_ONCE: usize = 10_000;
+
+/// The outcome of planning.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    pub(super) draft: Draft,
+    /// Series to create, numbered from the head's end on.
+    pub(super) fresh: Vec<(Labels, SeriesKind)>,
+    /// For each report of the draft, which batch it came in.
+    pub(super) report_of: Vec<usize>,
+    /// For each batch.
+    pub(super) recorded: Vec<Recorded>,
+    /// Events that count on arrival because their slot has closed.
+    pub(super) late: u64,
+    /// Events that count, reports included.
+    pub(super) events: u64,
+}
+
+/// Plans the batches of one group.
+pub(super) struct Planner<'a> {
+    head: &'a Head,
+    limits: &'a Limits,
+    now: Timestamp,
+    current: Slot,
+    fresh_refs: HashMap<Labels, SeriesRef>,
+    fresh_of: HashMap<String, usize>,
+    plan: Plan,
+}
+
+impl<'a> Planner<'a> {
+    pub(super) fn new(head: &'a Head, limits: &'a Limits, now: Timestamp) -> Self {
+        let current = head.current_slot(now);
+        Self { head, limits, now, current, fresh_refs: HashMap::new(), fresh_of: HashMap::new(), plan: Plan::default() }
+    }
+
+    /// The plan for what is due to settle, and for these batches.
+    pub(super) fn run(mut self, batches: Vec<Batch>) -> Plan {
+        self.settle();
+        for (i, batch) in batches.into_iter().enumerate() {
+            let mut dropped = Recorded::default();
+            for item in batch.items {
+                let events = events(&item);
+                match self.item(item) {
+                    Ok(()) => self.plan.events += events,
+                    Err(reason) => note(&mut dropped, reason, events),
+                }
+            }
+            for report in batch.vitals {
+                match self.report(report, i) {
+                    Ok(()) => self.plan.events += 1,
+                    Err(reason) => note(&mut dropped, reason, 1),
+                }
+            }
+            self.plan.recorded.push(dropped);
+        }
+        self.plan
+    }
+
+    fn settle(&mut self) {
+        let head = self.head;
+        for pending in head.ledger.due(self.now, SETTLE_AT_ONCE) {
+            let report = &pending.report;
+            // Its series was entered with its first report and stays while it waits.
+            if let Ok(series) = self.resolve(&report.labels, SeriesKind::Histogram) {
+                let (slot, value, weight) = (self.current, report.value, report.weight);
+                self.plan.draft.settlements.push((series, Settlement { key: report.key.clone(), slot, value, weight }));
+            }
+        }
+    }
+
+    fn item(&mut self, item: Item) -> Result<(), DropReason> {
+        let change = match item.delta {
+            Delta::Add(v) if !(v.is_finite() && v >= 0.0) => return Err(DropReason::Implausible),
+            Delta::Observe(ref o) if !o.iter().all(plausible) => return Err(DropReason::Implausible),
+            Delta::Observe(ref o) if o.is_empty() => return Ok(()),
+            Delta::Add(v) => Change::Add(self.slot(item.at, 1), v),
+            Delta::Observe(o) => Change::Observe(self.slot(item.at, o.len() as u64), o),
+            Delta::Sample(v) => Change::Sample(item.at, v),
+        };
+        let series = self.resolve(&item.labels, kind(&change))?;
+        if let Change::Sample(at, _) = change {
+            self.in_time(series, at)?;
+        }
+        self.plan.draft.changes.push((series, change));
+        Ok(())
+    }
+
+    fn report(&mut self, report: VitalReport, batch: usize) -> Result<(), DropReason> {
+        let observation = Observation { value: report.value, weight: report.weight };
+        if !plausible(&observation) {
+            return Err(DropReason::Implausible);
+        }
+        let series = self.resolve(&report.labels, SeriesKind::Histogram)?;
+        self.plan.draft.reports.push((series, report));
+        self.plan.report_of.push(batch);
+        Ok(())
+    }
+
+    /// The event's own slot while it is open, else the current one.
+    fn slot(&mut self, at: Timestamp, events: u64) -> Slot {
+        let own = Slot::of(at);
+        if own <= self.head.closed {
+            self.plan.late += events;
+            return self.current;
+        }
+        own.min(self.current)
+    }
+
+    /// A sample must be newer than what has closed of its series, and not of the future.
+    fn in_time(&self, series: SeriesRef, at: Timestamp) -> Result<(), DropReason> {
+        let closed = self.head.get(series).map_or(Timestamp::MIN, |s| s.closed_sample);
+        let fits = at > closed && Slot::of(at) > self.head.sample_floor && at <= self.now + AHEAD;
+        if fits { Ok(()) } else { Err(DropReason::OutOfRange) }
+    }
+
+    fn resolve(&mut self, labels: &Labels, kind: SeriesKind) -> Result<SeriesRef, DropReason> {
+        if let Some(r) = self.head.by_labels.get(labels) {
+            let same = self.head.get(*r).is_some_and(|s| s.kind == kind);
+            return if same { Ok(*r) } else { Err(DropReason::Invalid) };
+        }
+        if let Some(r) = self.fresh_refs.get(labels) {
+            let place = *r as usize - self.head.series.len();
+            return if self.plan.fresh[place].1 == kind { Ok(*r) } else { Err(DropReason::Invalid) };
+        }
+        self.create(labels, kind)
+    }
+
+    fn create(&mut self, labels: &Labels, kind: SeriesKind) -> Result<SeriesRef, DropReason> {
+        if labels.metric_name().is_empty() {
+            return Err(DropReason::Invalid);
+        }
+        if self.head.by_labels.len() + self.plan.fresh.len() >= self.limits.series {
+            return Err(DropReason::SeriesLimit);
+        }
+        let service = labels.value(SERVICE);
+        if !service.is_empty() {
+            let known = self.head.per_service.get(service).copied().unwrap_or(0);
+            let fresh = self.fresh_of.entry(service.to_owned()).or_default();
+            if known + *fresh >= self.limits.series_per_service {
+                return Err(DropReason::ServiceSeriesLimit);
+            }
+            *fresh += 1;
+        }
+        let r = (self.head.series.len() + self.plan.fresh.len()) as SeriesRef;
+        self.plan.fresh.push((labels.clone(), kind));
+        self.fresh_refs.insert(labels.clone(), r);
+        Ok(r)
+    }
+}
+
+fn plausible(o: &Observation) -> bool {
+    o.value.is_finite() && o.value >= 0.0 && o.weight > 0
+}
+
+fn kind(change: &Change) -> SeriesKind {
+    match change {
+        Change::Add(..) => SeriesKind::Counter,
+        Change::Observe(..) => SeriesKind::Histogram,
+        Change::Sample(..) => SeriesKind::Sample,
+    }
+}
+
+fn events(item: &Item) -> u64 {
+    match &item.delta {
+        Delta::Observe(o) => o.len() as u64,
+        Delta::Add(_) | Delta::Sample(_) => 1,
+    }
+}
+
+/// Adds to what was dropped.
+pub(super) fn note(recorded: &mut Recorded, reason: DropReason, events: u64) {
+    match recorded.dropped.iter_mut().find(|(r, _)| *r == reason) {
+        Some((_, n)) => *n += events,
+        None => recorded.dropped.push((reason, events)),
+    }
+}

@@ -1,0 +1,63 @@
+//! Kinds of series, and what a counter or histogram of ours amounts to.
+
+use crate::sketch::Histogram;
+
+/// What a series is fed with; fixed at its first datum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SeriesKind {
+    /// [`Delta::Add`](super::Delta::Add)
+    Counter,
+    /// [`Delta::Observe`](super::Delta::Observe)
+    Histogram,
+    /// [`Delta::Sample`](super::Delta::Sample)
+    Sample,
+}
+
+impl SeriesKind {
+    /// Its number in stored form.
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Counter => 0,
+            Self::Histogram => 1,
+            Self::Sample => 2,
+        }
+    }
+
+    /// The kind with this number.
+    pub const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            0 => Some(Self::Counter),
+            1 => Some(Self::Histogram),
+            2 => Some(Self::Sample),
+            _ => None,
+        }
+    }
+}
+
+/// An increment, or the sum of increments: the cumulative value.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Total {
+    /// Of a counter.
+    Counter(f64),
+    /// Of a histogram.
+    Histogram(Histogram),
+}
+
+impl Total {
+    /// Adds an increment of the same kind; one of another kind is left out.
+    pub(super) fn add(&mut self, increment: &Self) {
+        match (self, increment) {
+            (Self::Counter(sum), Self::Counter(more)) => *sum += more,
+            (Self::Histogram(sum), Self::Histogram(more)) => sum.merge(more),
+            _ => {}
+        }
+    }
+
+    /// Adds to what may not have begun.
+    pub(super) fn add_to(sum: &mut Option<Self>, increment: &Self) {
+        match sum {
+            Some(sum) => sum.add(increment),
+            None => *sum = Some(increment.clone()),
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Finds the records in the bytes of a segment.
+
+/// What a segment begins with.
+pub(super) const HEADER: [u8; 16] = *b"plimjrnl\x01\0\0\0\0\0\0\0";
+const MAGIC: usize = 8;
+const VERSION_END: usize = 12;
+
+const MARKER: [u8; 4] = [0xB7, b'P', b'J', b'R'];
+const RECORD_HEAD: usize = 12;
+
+/// A piece of a segment, in bytes from its start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Found {
+    /// A payload.
+    Record { offset: usize, length: usize },
+    /// Something else.
+    Damage { offset: usize, length: usize },
+}
+
+impl Found {
+    /// Where a record ends.
+    pub(super) fn end_of_record(&self) -> Option<usize> {
+        match self {
+            Self::Record { offset, length } => Some(offset + length),
+            Self::Damage { .. } => None,
+        }
+    }
+}
+
+/// Appends a record.
+pub(super) fn put_record(out: &mut Vec<u8>, length: u32, payload: &[u8]) {
+    out.extend_from_slice(&MARKER);
+    out.extend_from_slice(&length.to_le_bytes());
+    out.extend_from_slice(&checksum(length, payload).to_le_bytes());
+    out.extend_from_slice(payload);
+}
+
+fn checksum(length: u32, payload: &[u8]) -> u32 {
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&length.to_le_bytes());
+    crc.update(payload);
+    crc.finalize()
+}
+
+/// All records of a segment and what lies between them; an error, with what was found instead, when this is
+/// a journal of another version.
+pub(super) fn scan(bytes: &[u8]) -> Result<Vec<Found>, String> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    if bytes.starts_with(&HEADER) {
+        at = HEADER.len();
+    } else if bytes.len() >= VERSION_END && bytes[..MAGIC] == HEADER[..MAGIC] {
+        let version = bytes[MAGIC..VERSION_END].iter().rev().fold(0u32, |v, b| v << 8 | u32::from(*b));
+        return Err(format!("version {version}"));
+    }
+    let mut damage_from = at;
+    while at < bytes.len() {
+        let Some((offset, length)) = record_at(bytes, at) else {
+            at = next_marker(bytes, at + 1);
+            continue;
+        };
+        if damage_from < at {
+            found.push(Found::Damage { offset: damage_from, length: at - damage_from });
+        }
+        found.push(Found::Record { offset, length });
+        at = offset + length;
+        damage_from = at;
+    }
+    if damage_from < bytes.len() {
+        found.push(Found::Damage { offset: damage_from, length: bytes.len() - damage_from });
+    }
+    Ok(found)
+}
+
+fn record_at(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
+    let head = bytes.get(at..at + RECORD_HEAD)?;
+    if head[..4] != MARKER {
+        return None;
+    }
+    let length = u32::from_le_bytes(head[4..8].try_into().ok()?);
+    let crc = u32::from_le_bytes(head[8..12].try_into().ok()?);
+    let offset = at + RECORD_HEAD;
+    let payload = bytes.get(offset..offset.checked_add(length as usize)?)?;
+    (checksum(length, payload) == crc).then_some((offset, payload.len()))
+}
+
+fn next_marker(bytes: &[u8], from: usize) -> usize {
+    let rest = bytes.get(from..).unwrap_or_default();
+    rest.windows(MARKER.len()).position(|w| w == MARKER).map_or(bytes.len(), |i| from + i)
+}

@@ -1,0 +1,133 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn open(folder: &Path) -> FileJournal {
+    FileJournal::open(folder, JournalSync::Write).unwrap()
+}
+
+fn replay(journal: &mut FileJournal) -> (Vec<Vec<u8>>, Vec<Damage>) {
+    let mut entries = Vec::new();
+    let replayed = journal.replay(&mut |_, bytes| entries.push(bytes.to_vec())).unwrap();
+    assert_eq!(replayed.entries as usize, entries.len());
+    (entries, replayed.damage)
+}
+
+/// A folder with these entries in its first segment, and the segment's path.
+fn written(entries: &[&[u8]]) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = open(folder.path());
+    replay(&mut journal);
+    entries.iter().for_each(|e| journal.append(e).unwrap());
+    let path = journal.path(journal.segment());
+    (folder, path)
+}
+
+#[test]
+fn entries_survive_and_trimming_spares_the_open_segment() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = FileJournal::open(folder.path(), JournalSync::Always).unwrap();
+    replay(&mut journal);
+    journal.append(b"one").unwrap();
+    let first = journal.segment();
+    journal.rotate().unwrap();
+    journal.append(b"two").unwrap();
+    drop(journal);
+    let mut journal = open(folder.path());
+    assert_eq!(replay(&mut journal), (vec![b"one".to_vec(), b"two".to_vec()], vec![]));
+    journal.append(b"three").unwrap();
+    journal.trim(first).unwrap();
+    drop(journal);
+    let mut journal = open(folder.path());
+    assert_eq!(replay(&mut journal), (vec![b"two".to_vec(), b"three".to_vec()], vec![]));
+    journal.trim(SegmentId::MAX).unwrap();
+    journal.append(b"four").unwrap();
+    drop(journal);
+    assert_eq!(replay(&mut open(folder.path())), (vec![b"four".to_vec()], vec![]));
+}
+
+#[test]
+fn a_second_process_is_kept_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let _first = open(folder.path());
+    assert!(matches!(FileJournal::open(folder.path(), JournalSync::Write), Err(JournalError::Locked { .. })));
+}
+
+#[test]
+fn starts_that_write_nothing_leave_no_files() {
+    let folder = tempfile::tempdir().unwrap();
+    for _ in 0..5 {
+        replay(&mut open(folder.path()));
+    }
+    assert_eq!(segments(folder.path()).unwrap().len(), 1);
+}
+
+#[test]
+fn another_version_is_refused() {
+    let (folder, path) = written(&[b"x"]);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[8] = 2;
+    std::fs::write(&path, bytes).unwrap();
+    let error = open(folder.path()).replay(&mut |_, _| {}).unwrap_err();
+    assert!(error.to_string().contains("version 2"), "{error}");
+}
+
+#[test]
+fn cut_anywhere_the_whole_records_before_remain() {
+    let entries: [&[u8]; 3] = [b"first", b"", b"the third is longer"];
+    let (_folder, path) = written(&entries);
+    let bytes = std::fs::read(path).unwrap();
+    let ends: Vec<usize> = scan(&bytes).unwrap().iter().filter_map(Found::end_of_record).collect();
+    for length in 0..=bytes.len() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(format!("journal-{:016}.log", 1));
+        std::fs::write(&path, &bytes[..length]).unwrap();
+        let mut journal = open(folder.path());
+        let (read, damage) = replay(&mut journal);
+        let whole = ends.iter().filter(|e| **e <= length).count();
+        assert_eq!(read, entries[..whole], "cut at {length}");
+        assert!(damage.iter().all(|d| d.torn), "cut at {length}: {damage:?}");
+        journal.append(b"next").unwrap();
+        drop(journal);
+        let (read, damage) = replay(&mut open(folder.path()));
+        assert_eq!((read.len(), damage.len()), (whole + 1, 0), "cut at {length}");
+    }
+}
+
+#[test]
+fn space_that_returns_brings_the_journal_back() {
+    // A segment whose file is read-only fails to write as a full disk does.
+    let (folder, path) = written(&[b"good"]);
+    let mut journal = open(folder.path());
+    replay(&mut journal);
+    let writable = journal.file.replace(File::open(&path).unwrap());
+    assert!(journal.append(b"refused").is_err());
+    assert!(journal.dirty);
+    journal.file = writable;
+    journal.append(b"accepted").unwrap();
+    drop(journal);
+    assert_eq!(replay(&mut open(folder.path())), (vec![b"good".to_vec(), b"accepted".to_vec()], vec![]));
+}
+
+proptest! {
+    #[test]
+    fn a_damaged_byte_costs_one_record(
+        entries in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 2..8),
+        place in any::<prop::sample::Index>(),
+        flip in 1u8..,
+    ) {
+        let (folder, path) = written(&entries.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        let mut bytes = std::fs::read(&path).unwrap();
+        let at = HEADER.len() + place.index(bytes.len() - HEADER.len());
+        let ends: Vec<usize> = scan(&bytes).unwrap().iter().filter_map(Found::end_of_record).collect();
+        let hit = ends.iter().position(|e| at < *e).unwrap();
+        bytes[at] ^= flip;
+        std::fs::write(&path, bytes).unwrap();
+        let (read, damage) = replay(&mut open(folder.path()));
+        let mut expected = entries.clone();
+        expected.remove(hit);
+        prop_assert_eq!(read, expected);
+        prop_assert_eq!(damage.len(), 1);
+        prop_assert_eq!(damage[0].torn, hit == entries.len() - 1);
+    }
+}

@@ -1,5 +1,6 @@
 //! The one place that builds concrete things and knows who needs whom.
 
+mod gate;
 mod metrics;
 mod readiness;
 pub mod settings;
@@ -13,16 +14,17 @@ use anyhow::Context;
 use tokio::net::TcpListener;
 
 use crate::alert::{Desk, Evaluator, EvaluatorStats};
-use crate::base::{SharedClock, Timestamp};
+use crate::base::SharedClock;
 use crate::collect::{self, Schedule};
-use crate::config::Loaded;
+use crate::config::{Loaded, Service};
 use crate::egress;
 use crate::http::{self, Api, Edge, Ports};
-use crate::ingest::Intake;
+use crate::ingest::{self, Intake};
 use crate::lifecycle::{End, Phase, Tasks};
 use crate::notify::{self, Dispatcher, Sender};
 use crate::promql::{Engine, LocalEngine};
 use crate::series::{self, RecorderHandle, View};
+use crate::slo::{CompiledObjective, Escalation};
 use crate::store::journal::FileJournal;
 use crate::store::sqlite::SqliteStore;
 
@@ -39,8 +41,29 @@ pub struct App {
     tasks: Tasks,
     store: SqliteStore,
     desk: Arc<Desk>,
-    recorder: RecorderHandle,
+    view: Arc<View>,
     clock: SharedClock,
+    service: Service,
+}
+
+/// What a configuration comes to, checked before anything is opened.
+struct Plan {
+    compiled: Vec<Arc<CompiledObjective>>,
+    escalations: Vec<Escalation>,
+    senders: HashMap<String, Arc<dyn Sender>>,
+    ingest: ingest::Settings,
+    http: http::Settings,
+    service: Service,
+}
+
+/// What knows and decides.
+struct Core {
+    store: SqliteStore,
+    recorder: RecorderHandle,
+    view: Arc<View>,
+    keeper: series::Loop,
+    engine: Arc<dyn Engine>,
+    desk: Arc<Desk>,
 }
 
 impl App {
@@ -49,75 +72,143 @@ impl App {
     /// # Errors
     /// An objective that does not compile, a database or journal that cannot be opened, a port in use.
     pub async fn start(loaded: Loaded, options: Options, clock: SharedClock) -> anyhow::Result<Self> {
-        let service = &loaded.service;
+        let plan = plan(loaded, &options, &clock)?;
+        let listen = plan.service.listen;
+        let core = open(&plan, &clock).await?;
+        let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+        assemble(plan, core, clock)?.serve(listener)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The process's tasks, for whoever adds some.
+    pub fn tasks(&self) -> &Tasks {
+        &self.tasks
+    }
+
+    /// Runs until `stop` is ready, then stops phase by phase.
+    pub async fn run_until(&self, stop: impl Future<Output = ()>, grace: Duration) -> End {
+        self.tasks.run_until(stop, grace).await
+    }
+
+    /// Takes the objectives and escalations of a new configuration; what else changed is named in the log
+    /// and holds from the next start.
+    ///
+    /// # Errors
+    /// The old configuration stays when the new one does not compile or cannot be stored.
+    pub async fn reload(&self, loaded: Loaded) -> anyhow::Result<()> {
         let compiled = settings::compile(&loaded.objectives.objectives)?;
-        let notify = settings::notify(service)?;
-        let ingest = ingest::Settings {
-            allow_automated_browsers: options.allow_automated_browsers,
-            ..settings::ingest(service)?
-        };
-        let http_settings = settings::http(service)?;
-        let path = settings::sqlite_file(service)?;
+        self.desk.reload(compiled.clone(), loaded.objectives.escalations, self.clock.now()).await?;
+        self.view.set_catalog(settings::catalog(&compiled));
+        if loaded.service != self.service {
+            tracing::warn!("the service file changed beyond its objectives: that part holds from the next start");
+        }
+        Ok(())
+    }
 
-        let tasks = Tasks::default();
-        let (store, applied) = SqliteStore::open(&path).await?;
-        applied.iter().for_each(|m| tracing::info!(number = m.number, name = m.name, "migration applied"));
-        let series_settings = settings::series(service);
-        let journal = FileJournal::open(&series_settings.journal_dir, series_settings.sync)?;
-        let catalog = settings::catalog(&compiled);
-        let archive = Arc::new(store.archive());
-        let (recorder, view, keeper) =
-            series::open(series_settings, clock.clone(), archive, Box::new(journal), catalog).await?;
+    /// Closes the database; call it when [`App::run_until`] has returned.
+    pub async fn close(&self) {
+        self.store.close().await;
+    }
+}
 
-        let engine: Arc<dyn Engine> = Arc::new(LocalEngine::with_clock(view.clone(), clock.clone()));
-        let stats = Arc::new(EvaluatorStats::default());
-        let escalations = loaded.objectives.escalations.clone();
-        let alert = settings::alert(service);
-        let evaluate_every = alert.evaluate_every;
-        let desk =
-            Desk::open(alert, Arc::new(store.ledger()), view.clone(), compiled, escalations, clock.now()).await?;
-        let evaluator =
-            Evaluator::new(desk.clone(), engine.clone(), Arc::new(recorder.clone()), clock.clone(), stats.clone());
-        let dispatcher = dispatcher(&notify, &store, &desk, &clock)?;
+fn plan(loaded: Loaded, options: &Options, clock: &SharedClock) -> anyhow::Result<Plan> {
+    let service = loaded.service;
+    let client = egress::Client::new(egress::Limits::default(), egress::Policy::Configured)?;
+    let mut senders = HashMap::new();
+    for channel in settings::notify(&service)?.channels {
+        senders.insert(channel.name.clone(), notify::build(&channel, &client, clock)?);
+    }
+    let mut ingest = settings::ingest(&service)?;
+    ingest.allow_automated_browsers = options.allow_automated_browsers;
+    Ok(Plan {
+        compiled: settings::compile(&loaded.objectives.objectives)?,
+        escalations: loaded.objectives.escalations,
+        senders,
+        ingest,
+        http: settings::http(&service)?,
+        service,
+    })
+}
 
-        let intake = Arc::new(Intake::new(ingest, Arc::new(recorder.clone())));
-        let schedule =
-            Schedule::new(collect::build(settings::collect(service)), Arc::new(recorder.clone()), clock.clone());
-        let own = metrics::Own {
-            tally: intake.tally().clone(),
-            series: view.counters(),
-            evaluator: stats,
-            dispatcher: dispatcher.counters(),
-            collectors: schedule.stats(),
-            desk: desk.clone(),
-        };
-        let keeper = keeper.with_own_metrics(metrics::source(own));
-        let watch = readiness::Watch { view: view.clone(), objectives: desk.clone(), evaluate_every };
-        let edge = Edge::new(http_settings.clone(), intake, Arc::new(watch), clock.clone());
-        let ports = Ports {
-            clock: clock.clone(),
-            engine,
-            known: view.clone(),
-            recorder: Arc::new(recorder.clone()),
-            on_call: desk.clone(),
-            objectives: desk.clone(),
-        };
-        let router = http::router(Api::with_edge(ports, edge));
-        let listener = TcpListener::bind(service.listen).await;
-        let listener = listener.with_context(|| format!("cannot listen on {}", service.listen))?;
-        let address = listener.local_addr()?;
+async fn open(plan: &Plan, clock: &SharedClock) -> anyhow::Result<Core> {
+    let (store, applied) = SqliteStore::open(&settings::sqlite_file(&plan.service)?).await?;
+    applied.iter().for_each(|m| tracing::info!(number = m.number, name = m.name, "migration applied"));
+    let settings = settings::series(&plan.service);
+    let journal = FileJournal::open(&settings.journal_dir, settings.sync)?;
+    let catalog = settings::catalog(&plan.compiled);
+    let archive = Arc::new(store.clone());
+    let (recorder, view, keeper) = series::open(settings, clock.clone(), archive, Box::new(journal), catalog).await?;
+    let engine: Arc<dyn Engine> = Arc::new(LocalEngine::with_clock(view.clone(), clock.clone()));
+    let alert = settings::alert(&plan.service);
+    let ledger = Arc::new(store.clone());
+    let (compiled, escalations) = (plan.compiled.clone(), plan.escalations.clone());
+    let desk = Desk::open(alert, ledger, view.clone(), compiled, escalations, clock.now()).await?;
+    Ok(Core { store, recorder, view, keeper, engine, desk })
+}
 
-        tasks.spawn(Phase::Store, "archive", keeper.run(tasks.token(Phase::Store)));
-        tasks.spawn(Phase::Notify, "dispatcher", dispatcher.run(tasks.token(Phase::Notify)));
-        tasks.spawn(Phase::Judge, "evaluator", evaluator.run(tasks.token(Phase::Judge)));
-        tasks.spawn(Phase::Intake, "collectors", schedule.run(tasks.token(Phase::Intake)));
-        let stop = tasks.token(Phase::Intake);
-        let server = http_settings.server;
-        tasks.spawn(Phase::Intake, "listener", async move {
+/// An assembled service that does not listen yet.
+struct Assembled {
+    app: App,
+    router: axum::Router,
+    server: http::ServerSettings,
+}
+
+/// Wires the loops and starts them.
+fn assemble(plan: Plan, core: Core, clock: SharedClock) -> anyhow::Result<Assembled> {
+    let Core { store, recorder, view, keeper, engine, desk } = core;
+    let recorder = Arc::new(recorder);
+    let stats = Arc::new(EvaluatorStats::default());
+    let evaluator = Evaluator::new(desk.clone(), engine.clone(), recorder.clone(), clock.clone(), stats.clone());
+    let gate = Arc::new(gate::Unanswered { desk: desk.clone() });
+    let outbox = Arc::new(store.clone());
+    let dispatcher = Dispatcher::new(outbox, plan.senders, gate, clock.clone(), desk.outgoing());
+    let collectors = collect::build(settings::collect(&plan.service));
+    let schedule = Schedule::new(collectors, recorder.clone(), clock.clone());
+    let intake = Arc::new(Intake::new(plan.ingest, recorder.clone()));
+    let own = metrics::Own {
+        tally: intake.tally().clone(),
+        series: view.counters().clone(),
+        evaluator: stats,
+        dispatcher: dispatcher.counters(),
+        collectors: schedule.stats(),
+        desk: desk.clone(),
+        clock: clock.clone(),
+    };
+    let keeper = keeper.with_own_metrics(Arc::new(metrics::source(own)?));
+    let evaluate_every = plan.service.evaluate_every;
+    let watch = readiness::Watch { view: view.clone(), objectives: desk.clone(), evaluate_every };
+    let edge = Edge::new(plan.http.clone(), intake, Arc::new(watch), clock.clone());
+    let ports = Ports {
+        clock: clock.clone(),
+        engine,
+        known: view.clone(),
+        recorder,
+        on_call: desk.clone(),
+        objectives: desk.clone(),
+    };
+    let tasks = Tasks::default();
+    tasks.spawn(Phase::Store, "archive", keeper.run(tasks.token(Phase::Store)));
+    tasks.spawn(Phase::Notify, "dispatcher", dispatcher.run(tasks.token(Phase::Notify)));
+    tasks.spawn(Phase::Judge, "evaluator", evaluator.run(tasks.token(Phase::Judge)));
+    tasks.spawn(Phase::Intake, "collectors", schedule.run(tasks.token(Phase::Intake)));
+    let app = App { address: plan.service.listen, tasks, store, desk, view, clock, service: plan.service };
+    Ok(Assembled { app, router: http::router(Api::with_edge(ports, edge)), server: plan.http.server })
+}
+
+impl Assembled {
+    fn serve(self, listener: TcpListener) -> anyhow::Result<App> {
+        let Self { mut app, router, server } = self;
+        app.address = listener.local_addr()?;
+        let stop = app.tasks.token(Phase::Intake);
+        app.tasks.spawn(Phase::Intake, "listener", async move {
             if let Err(error) = http::serve(listener, router, server, stop).await {
                 tracing::error!(%error, "the listener failed");
             }
         });
-        Ok(Self { address, tasks, store, desk, recorder, clock })
+        Ok(app)
     }
 }

@@ -26,7 +26,7 @@ impl Readiness for Watch {
 
 impl Watch {
     fn journal(&self) -> Check {
-        let failing = self.view.journal_failing();
+        let failing = self.view.counters().journal_failing.get() > 0;
         let reason = if failing { "the journal cannot be written: is the disk full?" } else { "written" };
         Check { name: "journal", ok: !failing, reason: reason.to_owned() }
     }

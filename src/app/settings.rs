@@ -54,7 +54,7 @@ pub fn series(service: &Service) -> series::Settings {
 /// Settings of `ingest`.
 pub fn ingest(service: &Service) -> anyhow::Result<ingest::Settings> {
     let rule = |r: &crate::config::RoutePattern| {
-        ingest::RouteRule::parse(&r.matches, &r.route).with_context(|| format!("routes: {:?}", r.matches))
+        ingest::RouteRule::new(&r.matches, &r.route).with_context(|| format!("routes: {:?}", r.matches))
     };
     let routes = service.routes.iter().map(rule).collect::<anyhow::Result<Vec<_>>>()?;
     Ok(ingest::Settings { routes, ..ingest::Settings::default() })
@@ -130,21 +130,21 @@ pub fn notify(service: &Service) -> anyhow::Result<notify::Settings> {
 
 fn target(config: &ChannelConfig) -> anyhow::Result<notify::Target> {
     Ok(match config {
-        ChannelConfig::PagerDuty { routing_key, url } => notify::Target::PagerDuty(notify::PagerDuty {
+        ChannelConfig::PagerDuty { routing_key, url } => notify::Target::PagerDuty(notify::settings::PagerDuty {
             routing_key: routing_key.clone(),
-            url: parse_url(url.as_deref().unwrap_or(notify::PAGERDUTY_URL))?,
+            url: parse_url(url.as_deref().unwrap_or(notify::settings::PAGERDUTY_URL))?,
         }),
-        ChannelConfig::Slack { webhook } => notify::Target::Slack(notify::Slack { webhook: webhook.clone() }),
-        ChannelConfig::Email { smtp, from, to, tls } => notify::Target::Email(notify::Email {
+        ChannelConfig::Slack { webhook } => notify::Target::Slack(notify::settings::Slack { webhook: webhook.clone() }),
+        ChannelConfig::Email { smtp, from, to, tls } => notify::Target::Email(notify::settings::Email {
             smtp: smtp.clone(),
             from: from.clone(),
             to: to.clone(),
             tls: match tls {
-                EmailTls::Auto => notify::Tls::Auto,
-                EmailTls::None => notify::Tls::None,
+                EmailTls::Auto => notify::settings::Tls::Auto,
+                EmailTls::None => notify::settings::Tls::None,
             },
         }),
-        ChannelConfig::Webhook { url, secret, send_resolved } => notify::Target::Webhook(notify::Webhook {
+        ChannelConfig::Webhook { url, secret, send_resolved } => notify::Target::Webhook(notify::settings::Webhook {
             url: parse_url(url.expose())?,
             secret: secret.clone(),
             send_resolved: *send_resolved,

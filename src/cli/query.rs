@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use serde_json::Value;
 
 use super::Outcome;
@@ -67,16 +67,16 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
 fn table(answer: &Value) -> anyhow::Result<String> {
     let data = &answer["data"];
     let result = &data["result"];
-    match data["resultType"].as_str() {
-        Some("scalar" | "string") => Ok(result[1].as_str().unwrap_or_default().to_owned()),
-        Some("vector") => Ok(lines(result, |series| vec![format!("{} {}", name(series), shown(&series["value"][1]))])),
-        Some("matrix") => Ok(lines(result, |series| {
+    let text = match data["resultType"].as_str() {
+        Some("scalar" | "string") => result[1].as_str().unwrap_or_default().to_owned(),
+        Some("vector") => lines(result, |series| vec![format!("{} {}", name(series), shown(&series["value"][1]))]),
+        Some("matrix") => lines(result, |series| {
             let values = series["values"].as_array().into_iter().flatten();
             values.map(|v| format!("{} {} {}", name(series), v[0], shown(&v[1]))).collect()
-        })),
-        _ => bail!("the server's answer has no result: {answer}"),
-    }
-    .context("the answer could not be shown as a table; try --output json")
+        }),
+        _ => bail!("the server's answer cannot be shown as a table (try --output json): {answer}"),
+    };
+    Ok(text)
 }
 
 fn lines(result: &Value, line: impl Fn(&Value) -> Vec<String>) -> String {

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use crate::base::DropReason;
 
 use super::problem::Problem;
+use super::same_origin;
 use super::settings::{IngestKey, Keys};
 use super::state::Api;
 
@@ -156,7 +157,7 @@ pub(super) async fn preflight(axum::extract::State(api): axum::extract::State<Ap
     let claimed = Claimed::of(&headers);
     let keys = &api.edge().settings.keys;
     if !keys.may_allow(&claimed) {
-        let refused = Problem::new(StatusCode::FORBIDDEN, "no key allows this origin");
+        let refused = Problem::of(StatusCode::FORBIDDEN, "no key allows this origin");
         return refused.header(header::VARY, HeaderValue::from_static("Origin")).into_response();
     }
     let mut response = StatusCode::NO_CONTENT.into_response();
@@ -169,39 +170,39 @@ pub(super) async fn preflight(axum::extract::State(api): axum::extract::State<Ap
     response
 }
 
-/// Whether the request may act (acknowledge, silence, reload): with one of the admin keys where some
-/// are configured, else everyone, but no page of another site through somebody's browser.
+/// Whether the request may act (acknowledge, silence, reload). Where admin keys are configured it needs
+/// one: as `Authorization: Bearer KEY`, or as the password that a browser asks its user for. What a
+/// browser sends on its own must come from a page of ours.
 pub fn require_admin(api: &Api, headers: &HeaderMap) -> Result<(), Problem> {
     let admin = &api.edge().settings.keys.admin;
-    if admin.is_empty() {
-        let refused = || Problem::new(StatusCode::FORBIDDEN, "pages of other sites may not act here");
-        return if is_cross_site(headers) { Err(refused()) } else { Ok(()) };
-    }
-    let token = bearer_token(headers).unwrap_or_default();
-    if admin.iter().fold(false, |found, key| key.matches(token) | found) {
+    let is_key = |text: &str| admin.iter().fold(false, |found, key| key.matches(text) | found);
+    if bearer_token(headers).is_some_and(&is_key) {
         return Ok(());
     }
-    Err(unauthorized("an admin key is needed: Authorization: Bearer KEY"))
+    same_origin::check(headers)?;
+    if admin.is_empty() || basic_password(headers).as_deref().is_some_and(is_key) {
+        return Ok(());
+    }
+    let by_hand = HeaderValue::from_static("Basic realm=\"admin key as password\", charset=\"UTF-8\"");
+    let refused = unauthorized("an admin key is needed: Authorization: Bearer KEY");
+    Err(refused.header(header::WWW_AUTHENTICATE, by_hand))
 }
 
-/// Whether another site's page makes the request. Browsers say so themselves over TLS and on loopback;
-/// elsewhere the origin has to be that of the host.
-fn is_cross_site(headers: &HeaderMap) -> bool {
-    if let Some(said) = headers.get("sec-fetch-site") {
-        return said == "cross-site";
+/// The password of RFC 7617.
+fn basic_password(headers: &HeaderMap) -> Option<String> {
+    use base64::Engine as _;
+    let (scheme, text) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
     }
-    let host = headers.get(header::HOST).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    match Claimed::of(headers) {
-        Claimed::Nothing => false,
-        Claimed::Opaque => true,
-        Claimed::Page(origin) => origin.as_str().split_once("://").is_none_or(|(_, own)| own != host),
-    }
+    let decoded = base64::engine::general_purpose::STANDARD.decode(text.trim()).ok()?;
+    String::from_utf8(decoded).ok()?.split_once(':').map(|(_user, password)| password.to_owned())
 }
 
 /// 401 with what to send.
 pub(super) fn unauthorized(detail: &str) -> Problem {
     let scheme = HeaderValue::from_static("Bearer");
-    Problem::new(StatusCode::UNAUTHORIZED, detail).header(header::WWW_AUTHENTICATE, scheme)
+    Problem::of(StatusCode::UNAUTHORIZED, detail).header(header::WWW_AUTHENTICATE, scheme)
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ fn answer(uri: &Uri, status: StatusCode, error_type: &str, detail: String) -> Re
     if uri.path() == "/api/v1" || uri.path().starts_with("/api/v1/") {
         return prometheus(status, error_type, &detail);
     }
-    Problem::new(status, detail).into_response()
+    Problem::of(status, detail).into_response()
 }
 
 /// An error in the form of the Prometheus HTTP API.

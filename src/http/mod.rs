@@ -9,6 +9,7 @@ pub mod error;
 pub mod health;
 pub mod ingest;
 pub mod limits;
+pub mod metrics;
 pub mod performance;
 pub mod problem;
 pub mod prom;
@@ -17,16 +18,15 @@ pub mod sdk;
 pub mod server;
 pub mod settings;
 pub mod state;
+#[cfg(test)]
+mod testkit;
 pub mod ui;
 
 #[cfg(test)]
-mod doorkit;
-#[cfg(test)]
-mod testkit;
-#[cfg(test)]
 mod tests;
 
-pub use auth::Origin;
+pub use auth::{Origin, OriginError};
+pub use client::{Network, NetworkError};
 pub use health::{Check, Readiness};
 pub use problem::Problem;
 pub use server::serve;
@@ -44,7 +44,6 @@ pub fn router(api: Api) -> Router {
         .merge(browser_routes("/ingest"))
         .merge(ingest_routes())
         .merge(read_routes())
-        .merge(sdk::routes())
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready));
     if let Some(name) = settings.browser_prefix.as_deref().map(|p| p.trim_matches('/')).filter(|p| *p != "ingest") {
@@ -66,11 +65,11 @@ fn browser_routes(prefix: &str) -> Router<Api> {
 fn ingest_routes() -> Router<Api> {
     Router::new()
         .route("/ingest/timings", post(ingest::timings::post))
-        .merge(ingest::redis::routes())
-        .merge(ingest::postgres::routes())
+        .route("/ingest/redis", post(ingest::redis::post))
+        .route("/ingest/postgres", post(ingest::postgres::post))
 }
 
-/// Where people and programs read; the one path of the older applications is for both.
+/// Where people and programs read; the one path of the older applications is written to as well.
 fn read_routes() -> Router<Api> {
     let performance = get(performance::get).post(ingest::performance::post).options(auth::preflight);
     Router::new()
@@ -78,6 +77,8 @@ fn read_routes() -> Router<Api> {
         .merge(prom::routes())
         .merge(api::routes())
         .merge(ui::routes())
+        .merge(sdk::routes())
+        .merge(metrics::routes())
         .layer(tower_http::compression::CompressionLayer::new())
 }
 

@@ -54,7 +54,7 @@ pub(super) async fn get(State(api): State<Api>, Query(parameters): Query<Paramet
     let text = parameters.window.as_deref().unwrap_or("1h");
     let Some(window) = window::parse(text) else {
         let detail = "window is no duration between 1m and 400d; expected something like 15m, 1h or 7d";
-        return Problem::new(StatusCode::BAD_REQUEST, detail).into_response();
+        return Problem::of(StatusCode::BAD_REQUEST, detail).into_response();
     };
     let end = api.clock.now();
     let read = Read { api: &api, start: end - window, end, service: parameters.service.as_deref() };
@@ -62,7 +62,7 @@ pub(super) async fn get(State(api): State<Api>, Query(parameters): Query<Paramet
         Ok(summary) => ([(http::header::CACHE_CONTROL, "no-store")], Json(summary)).into_response(),
         Err(error) => {
             tracing::error!(error = %error, source = ?std::error::Error::source(&error), "the summary failed");
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "stored samples could not be read").into_response()
+            Problem::of(StatusCode::INTERNAL_SERVER_ERROR, "stored samples could not be read").into_response()
         }
     }
 }

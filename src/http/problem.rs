@@ -1,33 +1,28 @@
-//! What is wrong, in the form of RFC 9457 (`application/problem+json`).
+//! Errors as `application/problem+json` (RFC 9457): what, where, and what to do.
 
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderName, HeaderValue, StatusCode, header};
-use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// A problem document: `type` is always `about:blank`, so `title` is the status in words.
-#[derive(Debug, Clone, PartialEq)]
+/// An error that a caller can read.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     status: StatusCode,
+    title: String,
     detail: String,
     members: Map<String, Value>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
-    r#type: &'static str,
-    title: &'static str,
-    status: u16,
-    detail: &'a str,
-    #[serde(flatten)]
-    members: &'a Map<String, Value>,
-}
-
 impl Problem {
-    /// A problem; `detail` says what is wrong here and what to do.
-    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), members: Map::new(), headers: Vec::new() }
+    /// A problem: `title` names the kind, `detail` says what is wrong here and what to do.
+    pub fn new(status: StatusCode, title: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { status, title: title.into(), detail: detail.into(), members: Map::new(), headers: Vec::new() }
+    }
+
+    /// A problem whose kind is its status.
+    pub fn of(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self::new(status, status.canonical_reason().unwrap_or("Error"), detail)
     }
 
     /// With an extension member.
@@ -37,7 +32,7 @@ impl Problem {
         self
     }
 
-    /// With a header.
+    /// With a header; several of one name are all sent.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
@@ -51,17 +46,17 @@ impl Problem {
         self.header(header::RETRY_AFTER, HeaderValue::from(seconds))
     }
 
-    /// The status in words.
-    pub fn title(&self) -> &'static str {
-        self.status.canonical_reason().unwrap_or("Error")
-    }
-
-    /// The status.
+    /// The status that it is answered with.
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// What is wrong.
+    /// What kind of problem it is.
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// What is wrong here and what to do.
     pub fn detail(&self) -> &str {
         &self.detail
     }
@@ -69,19 +64,18 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let document = Document {
-            r#type: "about:blank",
-            title: self.title(),
-            status: self.status.as_u16(),
-            detail: &self.detail,
-            members: &self.members,
-        };
-        let body = serde_json::to_vec(&document).unwrap_or_default();
-        let mut response = (self.status, body).into_response();
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.extend(self.headers);
+        let mut document = self.members;
+        document.insert("type".to_owned(), "about:blank".into());
+        document.insert("title".to_owned(), self.title.into());
+        document.insert("status".to_owned(), self.status.as_u16().into());
+        document.insert("detail".to_owned(), self.detail.into());
+        let kind = (header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        let body = Value::Object(document).to_string();
+        let mut response =
+            (self.status, [kind, (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], body).into_response();
+        for (name, value) in self.headers {
+            response.headers_mut().append(name, value);
+        }
         response
     }
 }
@@ -92,7 +86,7 @@ mod tests {
 
     #[tokio::test]
     async fn has_the_members_of_rfc_9457() {
-        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "slow down").with("reason", "rate_limited");
+        let problem = Problem::of(StatusCode::TOO_MANY_REQUESTS, "slow down").with("reason", "rate_limited");
         let response = problem.retry_after(std::time::Duration::from_millis(1200)).into_response();
         assert_eq!(response.headers()["retry-after"], "2");
         assert_eq!(response.headers()["content-type"], "application/problem+json");

@@ -16,7 +16,7 @@ pub(super) fn check(headers: &HeaderMap) -> Result<(), Problem> {
         (None, None) => true,
     };
     let detail = "this request was sent by another site's page; use the button on this service's own page";
-    allowed.then_some(()).ok_or_else(|| Problem::new(StatusCode::FORBIDDEN, detail))
+    allowed.then_some(()).ok_or_else(|| Problem::of(StatusCode::FORBIDDEN, detail))
 }
 
 fn authority(origin: &str) -> Option<&str> {

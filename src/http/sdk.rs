@@ -73,14 +73,14 @@ async fn newest(Path(name): Path<String>, request: HeaderMap) -> Result<Response
 async fn pinned(Path((version, name)): Path<(String, String)>, request: HeaderMap) -> Result<Response, Problem> {
     if version != VERSION {
         let detail = format!("this server has version {VERSION}; see /sdk/ for its files");
-        return Err(Problem::new(StatusCode::NOT_FOUND, detail));
+        return Err(Problem::of(StatusCode::NOT_FOUND, detail));
     }
     serve(&name, &request, "public, max-age=31536000, immutable")
 }
 
 fn missing() -> Problem {
     let detail = "the browser script was not built into this binary: run `make web`, then build the server again";
-    Problem::new(StatusCode::NOT_FOUND, detail)
+    Problem::of(StatusCode::NOT_FOUND, detail)
 }
 
 fn serve(name: &str, request: &HeaderMap, caching: &'static str) -> Result<Response, Problem> {
@@ -88,7 +88,7 @@ fn serve(name: &str, request: &HeaderMap, caching: &'static str) -> Result<Respo
         return Err(missing());
     }
     let Some(file) = files().iter().find(|f| f.name == name) else {
-        return Err(Problem::new(StatusCode::NOT_FOUND, "see /sdk/ for the files there are"));
+        return Err(Problem::of(StatusCode::NOT_FOUND, "see /sdk/ for the files there are"));
     };
     let tag = format!("\"{}\"", file.integrity);
     let known = request.get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok());

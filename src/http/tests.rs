@@ -7,7 +7,7 @@ use http::{HeaderMap, Request, StatusCode};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::doorkit::{NOW, World};
+use super::ingest::testkit::{NOW, World};
 use super::*;
 use crate::alert::model::{BudgetLeft, ObjectiveStatus, StatusKind};
 use crate::base::{DropReason, Labels, Secret};
@@ -312,15 +312,51 @@ fn leak(headers: Vec<(&'static str, &'static str)>) -> &'static [(&'static str, 
 }
 
 #[tokio::test]
+async fn pushed_snapshots_pass_the_same_door() {
+    let info = "# Server\r\nredis_version:7.0.15\r\nuptime_in_seconds:7\r\n# Clients\r\nconnected_clients:3\r\n";
+    let rows = r#"{"version":160003,"views":{"pg_stat_database":[{"datname":"a","numbackends":1,"xact_commit":5}]}}"#;
+    for (endpoint, path, content_type, body) in [
+        (Endpoint::Redis, "/ingest/redis?instance=a", "text/plain", info),
+        (Endpoint::Postgres, "/ingest/postgres?instance=a", "application/json", rows),
+    ] {
+        let kind = ("content-type", content_type);
+        let world = locked();
+        assert_eq!(world.post(path, &[kind], body).await.problem(401), "unauthorized");
+        let bearer = ("authorization", "Bearer shop");
+        let answer = world.post(path, &[kind, bearer], body).await;
+        assert_eq!(answer.status, StatusCode::NO_CONTENT, "{:?}", String::from_utf8_lossy(&answer.body));
+        let (received, accepted, dropped) = world.tally(endpoint);
+        assert!(accepted > 1 && received > accepted, "{received} {accepted}");
+        assert!(dropped.contains(&(DropReason::Unauthorized, 1)));
+        assert_eq!(world.behind.recorded() as u64, accepted);
+        assert_eq!(world.post(path, &[kind, bearer], "rubbish").await.status.is_client_error(), true);
+        world.post(path.split('?').next().unwrap(), &[kind, bearer], body).await.problem(400);
+        assert_eq!(world.post(path, &[kind, bearer], "x".repeat(5 << 20)).await.problem(413), "too_large");
+        *world.behind.failure.lock() = Some(|| RecordError::Full);
+        assert_eq!(world.post(path, &[kind, bearer], body).await.problem(503), "overloaded");
+        let other_site = [kind, ("sec-fetch-site", "cross-site")];
+        assert_eq!(open().post(path, &other_site, body).await.problem(403), "forbidden_origin");
+        world.tally(endpoint);
+    }
+}
+
+#[tokio::test]
 async fn admin_keys_guard_actions() {
     let headers = |pairs: &[(&'static str, &str)]| -> HeaderMap {
         pairs.iter().map(|(n, v)| (http::HeaderName::from_static(n), v.parse().unwrap())).collect()
     };
     let world = locked();
     assert!(auth::require_admin(&world.api, &headers(&[("authorization", "Bearer root")])).is_ok());
-    for wrong in [&[][..], &[("authorization", "Bearer shop")], &[("authorization", "root")]] {
+    let basic = ("authorization", "Basic YWRhOnJvb3Q="); // ada:root
+    assert!(auth::require_admin(&world.api, &headers(&[basic])).is_ok());
+    let elsewhere = headers(&[basic, ("sec-fetch-site", "cross-site")]);
+    assert_eq!(auth::require_admin(&world.api, &elsewhere).unwrap_err().status(), StatusCode::FORBIDDEN);
+    for wrong in [&[][..], &[("authorization", "Bearer shop")], &[("authorization", "Basic YWRhOng=")]] {
         assert_eq!(auth::require_admin(&world.api, &headers(wrong)).unwrap_err().status(), StatusCode::UNAUTHORIZED);
     }
+    let path = "/api/incidents/0199d5f0-0000-7000-8000-000000000001/ack";
+    world.post(path, &[JSON], "{}").await.problem(401);
+    world.post(path, &[JSON, ("authorization", "Bearer root")], "{}").await.problem(404);
     assert!(auth::require_admin(&open().api, &HeaderMap::new()).is_ok());
     for (pairs, allowed) in [
         (&[("sec-fetch-site", "cross-site")][..], false),

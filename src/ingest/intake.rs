@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 use crate::base::{DropReason, Timestamp};
-use crate::series::{RecordError, Recorder};
+use crate::series::{Item, RecordError, Recorder};
 
 use super::elements;
 use super::gather::{Event, Gather, SeriesCache};
@@ -88,6 +88,25 @@ impl Intake {
         for (line, view) in vitals::decode(body) {
             run.view(line, view, authorize)?;
         }
+        run.record().await
+    }
+
+    /// Samples that a decoder has made of a snapshot, and what it left out: `POST /ingest/redis`,
+    /// `POST /ingest/postgres`.
+    pub async fn samples(
+        &self,
+        endpoint: Endpoint,
+        items: Vec<Item>,
+        dropped: &[(DropReason, u64)],
+    ) -> Result<Outcome, IntakeError> {
+        let mut run = Run::new(self, endpoint, &Sender::default(), Timestamp::default());
+        for (reason, count) in dropped {
+            run.receipt.take(*count);
+            run.receipt.drop_events(*reason, *count);
+            run.outcome.dropped += count;
+        }
+        run.receipt.take(items.len() as u64);
+        run.gather.batch.items = items;
         run.record().await
     }
 

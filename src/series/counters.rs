@@ -41,6 +41,8 @@ pub struct Counters {
     pub journal_bytes: Number,
     /// Entries that could not be written.
     pub journal_failures: Number,
+    /// Present: 1 while the last entry could not be written.
+    pub journal_failing: Number,
     /// Nanoseconds spent writing and syncing entries.
     pub journal_nanos: Number,
     /// Nanoseconds the last entry took.
@@ -79,6 +81,7 @@ impl Counters {
     pub(super) fn wrote(&self, bytes: usize, took: Duration) {
         let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         self.journal_entries.add(1);
+        self.journal_failing.set(0);
         self.journal_bytes.add(bytes as u64);
         self.journal_nanos.add(nanos);
         self.journal_last_nanos.set(nanos);

@@ -16,7 +16,11 @@ const STALL_SLOTS: i64 = 12;
 
 /// Ranges of slots, first and last inclusive, ascending and apart.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Live(Vec<(Slot, Slot)>);
+pub(super) struct Live {
+    ranges: Vec<(Slot, Slot)>,
+    /// The process was not there since the last mark.
+    interrupted: bool,
+}
 
 impl Live {
     pub(super) fn mark(&mut self, slot: Slot) {
@@ -25,32 +29,38 @@ impl Live {
 
     /// The process lives on: also the slots since it was last seen, unless that is long ago.
     pub(super) fn carry_on(&mut self, slot: Slot) {
-        match self.0.last() {
-            Some((_, last)) if *last < slot && slot.index() - last.index() <= STALL_SLOTS => {
+        match self.ranges.last() {
+            Some((_, last)) if !self.interrupted && *last < slot && slot.index() - last.index() <= STALL_SLOTS => {
                 self.mark_range(last.plus(1), slot);
             }
             _ => self.mark(slot),
         }
+        self.interrupted = false;
+    }
+
+    /// The process has ended; what follows is another.
+    pub(super) fn interrupt(&mut self) {
+        self.interrupted = true;
     }
 
     pub(super) fn mark_range(&mut self, first: Slot, last: Slot) {
-        if let Some(range) = self.0.last_mut()
+        if let Some(range) = self.ranges.last_mut()
             && range.0 <= first
             && first <= range.1.plus(1)
         {
             range.1 = range.1.max(last);
             return;
         }
-        let from = self.0.partition_point(|r| r.1.plus(1) < first);
-        let to = self.0.partition_point(|r| r.0 <= last.plus(1));
-        let joined = self.0[from..to].iter().fold((first, last), |j, r| (j.0.min(r.0), j.1.max(r.1)));
-        self.0.splice(from..to, [joined]);
+        let from = self.ranges.partition_point(|r| r.1.plus(1) < first);
+        let to = self.ranges.partition_point(|r| r.0 <= last.plus(1));
+        let joined = self.ranges[from..to].iter().fold((first, last), |j, r| (j.0.min(r.0), j.1.max(r.1)));
+        self.ranges.splice(from..to, [joined]);
     }
 
     /// The part of the ranges within `(after, through]`.
     pub(super) fn within(&self, after: Slot, through: Slot) -> impl Iterator<Item = (Slot, Slot)> + '_ {
-        let from = self.0.partition_point(|r| r.1 <= after);
-        let clipped = self.0[from..].iter().map(move |r| (r.0.max(after.plus(1)), r.1.min(through)));
+        let from = self.ranges.partition_point(|r| r.1 <= after);
+        let clipped = self.ranges[from..].iter().map(move |r| (r.0.max(after.plus(1)), r.1.min(through)));
         clipped.take_while(|r| r.0 <= r.1)
     }
 
@@ -64,6 +74,10 @@ impl Live {
             next = end.plus(slots);
             (0..).map(move |i| begin.plus(i * slots)).take_while(move |s| *s <= end).map(Slot::end)
         })
+    }
+
+    pub(super) fn first(&self) -> Option<Slot> {
+        self.ranges.first().map(|r| r.0)
     }
 
     pub(super) fn any(&self, after: Slot, through: Slot) -> bool {

@@ -69,12 +69,7 @@ pub(super) fn restore(head: &mut Head, restored: Restored) -> Result<(), OpenErr
     let damaged = |what| move |source| OpenError::Damaged { what, source };
     if let Some(through) = restored.through {
         head.closed = through;
-        let uncompacted = restored.compacted.map(|b| b + 1);
-        head.memory_from = uncompacted.unwrap_or_else(|| through.plus(-slots_in(GRACE)).block());
-        if let (None, Some((first, _))) = (uncompacted, restored.live.first()) {
-            head.memory_from = head.memory_from.min(first.block());
-        }
-        head.sample_floor = Slot::last_of_block(head.memory_from - 1);
+        head.memory_from = restored.compacted.map_or(Slot::NONE.block(), |b| b + 1);
     }
     head.entry = restored.entry;
     for (first, last) in restored.live {
@@ -91,7 +86,18 @@ pub(super) fn restore(head: &mut Head, restored: Restored) -> Result<(), OpenErr
             closed_again(head, id, item);
         }
     }
+    if let (Some(through), None) = (restored.through, restored.compacted) {
+        head.memory_from = first_block(head).min(through.plus(-slots_in(GRACE)).block());
+    }
+    head.sample_floor = Slot::last_of_block(head.memory_from.max(head.compactable() + 1) - 1);
     head.ledger.restore(restored.vitals).map_err(damaged("a web vital"))
+}
+
+/// The first block that anything restored lies in.
+fn first_block(head: &Head) -> i64 {
+    let data = head.series.iter().filter_map(|s| s.blocks.first()).map(|b| b.index);
+    let lived = head.live.first().map(Slot::block);
+    data.chain(lived).min().unwrap_or(i64::MAX)
 }
 
 /// The cumulative value at the end of the block that was compacted last.
@@ -156,10 +162,11 @@ struct Replay<'a> {
 pub(super) fn replay(
     head: &mut Head,
     archive: u128,
+    through: Option<Slot>,
     journal: &mut dyn Journal,
     counters: &Counters,
 ) -> Result<(Recovery, VecDeque<SegmentUse>), OpenError> {
-    let (through, entry) = (head.closed, head.entry);
+    let (through, entry) = (through.unwrap_or(Slot::NONE), head.entry);
     let mut replay = Replay {
         head,
         archive,
@@ -177,6 +184,9 @@ pub(super) fn replay(
         return Err(OpenError::ForeignJournal);
     }
     let (mut found, segments) = (replay.found, replay.segments);
+    if through == Slot::NONE {
+        reopen(head);
+    }
     (found.entries, found.damage) = (replayed.entries, replayed.damage);
     counters.recovered_entries.set(found.entries);
     counters.recovered_damage.set(found.damage.len() as u64);
@@ -185,6 +195,16 @@ pub(super) fn replay(
     }
     tracing::info!(entries = found.entries, applied = found.applied, lost = found.lost, "journal replayed");
     Ok((found, segments))
+}
+
+/// Before the first tick nothing has closed, however long ago it was that the journal was written.
+fn reopen(head: &mut Head) {
+    if let Some(first) = head.series.iter().filter_map(|s| s.near.first()).map(|(slot, _)| *slot).min() {
+        head.closed = head.closed.min(first.plus(-1));
+    }
+    let samples = head.series.iter().filter_map(|s| s.open_samples.first()).map(|(at, _)| Slot::of(*at));
+    let first = samples.chain([head.closed.plus(1)]).min().unwrap_or(head.closed);
+    head.memory_from = head.memory_from.min(first.block());
 }
 
 impl Replay<'_> {
@@ -235,7 +255,10 @@ impl Replay<'_> {
         let slot = Slot::of(entry.at);
         if slot > self.through {
             let live = Arc::make_mut(&mut self.head.live);
-            if entry.starts { live.mark(slot) } else { live.carry_on(slot) }
+            if entry.starts {
+                live.interrupt();
+            }
+            live.carry_on(slot);
         }
     }
 
@@ -284,8 +307,9 @@ pub(super) async fn recover(
     counters: &Counters,
 ) -> Result<(u128, Recovery, VecDeque<SegmentUse>), OpenError> {
     let restored = archive.load().await?;
-    let identity = restored.archive;
+    let (identity, through) = (restored.archive, restored.through);
     restore(head, restored)?;
-    let (found, segments) = replay(head, identity, journal, counters)?;
+    let (found, segments) = replay(head, identity, through, journal, counters)?;
+    Arc::make_mut(&mut head.live).interrupt();
     Ok((identity, found, segments))
 }

@@ -150,6 +150,7 @@ impl Writer {
         if let Err(error) = self.append() {
             tracing::error!(error = %chain(&error), "the journal could not be written; what waits is refused");
             self.shared.counters.journal_failures.add(1);
+            self.shared.counters.journal_failing.set(1);
             return (0..waiting).map(|_| Err(RecordError::Journal(chain(&error)))).collect();
         }
         self.used(&plan.draft, number);

@@ -14,8 +14,6 @@ use crate::base::{Labels, METRIC_NAME, Timestamp};
 
 /// The most label sets of one handle; further ones are counted together without their labels' values.
 const SERIES: usize = 1000;
-/// How long a maximum stands at least.
-const MAXIMUM: Duration = Duration::from_secs(60);
 
 /// Why a source was not registered. Both are faults in the program.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -68,46 +66,21 @@ impl Gauge {
     }
 }
 
-/// Durations: their sum, count, and recent maximum.
+/// Durations: their sum and count.
 #[derive(Debug, Clone, Default)]
-pub struct Summary(Arc<Mutex<Durations>>);
-
-#[derive(Debug, Default)]
-struct Durations {
-    sum: Duration,
-    count: u64,
-    /// The maxima of the running and of the last period.
-    maxima: [Duration; 2],
-    period: i64,
-}
+pub struct Summary(Arc<Mutex<(Duration, u64)>>);
 
 impl Summary {
-    /// Counts one that ended at `now`.
-    pub fn observe(&self, took: Duration, now: Timestamp) {
+    /// Counts one.
+    pub fn observe(&self, took: Duration) {
         let mut all = self.0.lock();
-        all.turn(now);
-        all.sum += took;
-        all.count += 1;
-        all.maxima[0] = all.maxima[0].max(took);
+        *all = (all.0.saturating_add(took), all.1 + 1);
     }
 
-    /// Sum in seconds, count, and the maximum of the running minute and the one before.
-    pub fn get(&self, now: Timestamp) -> (f64, u64, f64) {
-        let mut all = self.0.lock();
-        all.turn(now);
-        (all.sum.as_secs_f64(), all.count, all.maxima[0].max(all.maxima[1]).as_secs_f64())
-    }
-}
-
-impl Durations {
-    fn turn(&mut self, now: Timestamp) {
-        let period = now.as_millis().div_euclid(crate::base::time::millis(MAXIMUM));
-        match period - self.period {
-            0 => {}
-            1 => self.maxima = [Duration::ZERO, self.maxima[0]],
-            _ => self.maxima = [Duration::ZERO; 2],
-        }
-        self.period = period;
+    /// Sum in seconds, and count.
+    pub fn get(&self) -> (f64, u64) {
+        let all = self.0.lock();
+        (all.0.as_secs_f64(), all.1)
     }
 }
 
@@ -170,7 +143,7 @@ impl Telemetry {
         self.handle(name, labels, |sources| &mut sources.gauges)
     }
 
-    /// The durations of this name, which is in the catalogue with `_sum`, `_count` and `_max`; as
+    /// The durations of this name, which is in the catalogue with `_sum` and `_count`; as
     /// [`Self::counter`].
     pub fn summary(&self, name: &str, labels: &[(&str, &str)]) -> Summary {
         let name = format!("{name}_sum");
@@ -197,7 +170,7 @@ impl Telemetry {
     }
 
     /// Every present value, with `__name__`, sorted; no two with the same labels.
-    pub fn gather(&self, now: Timestamp) -> Vec<(Labels, f64)> {
+    pub fn gather(&self, _now: Timestamp) -> Vec<(Labels, f64)> {
         let mut all = BTreeMap::new();
         {
             let sources = self.sources.read();
@@ -209,9 +182,9 @@ impl Telemetry {
             all.extend(counters);
             all.extend(sources.gauges.iter().map(|((name, labels), g)| (labels.with(METRIC_NAME, name), g.get())));
             for ((name, labels), summary) in &sources.summaries {
-                let (sum, count, max) = summary.get(now);
+                let (sum, count) = summary.get();
                 let base = name.trim_end_matches("_sum");
-                for (suffix, value) in [("sum", sum), ("count", count as f64), ("max", max)] {
+                for (suffix, value) in [("sum", sum), ("count", count as f64)] {
                     all.insert(labels.with(METRIC_NAME, &format!("{base}_{suffix}")), value);
                 }
             }
@@ -283,18 +256,14 @@ mod tests {
     }
 
     #[test]
-    fn a_maximum_is_forgotten_after_two_minutes() {
+    fn durations_as_sum_and_count() {
         let telemetry = Telemetry::new();
-        let summary = telemetry.summary("plimsoll_evaluation_duration_seconds", &[]);
-        let at = |secs| Timestamp::from_secs(secs);
-        summary.observe(Duration::from_millis(500), at(30));
-        summary.observe(Duration::from_millis(100), at(70));
-        let max = "plimsoll_evaluation_duration_seconds_max";
-        assert_eq!(value(&telemetry, max, at(110)), Some(0.5));
-        assert_eq!(value(&telemetry, max, at(130)), Some(0.1));
-        assert_eq!(value(&telemetry, max, at(600)), Some(0.0));
-        assert_eq!(value(&telemetry, "plimsoll_evaluation_duration_seconds_sum", at(600)), Some(0.6));
-        assert_eq!(value(&telemetry, "plimsoll_evaluation_duration_seconds_count", at(600)), Some(2.0));
+        let latency = telemetry.summary("plimsoll_notification_latency_seconds", &[]);
+        latency.observe(Duration::from_millis(500));
+        latency.observe(Duration::from_millis(100));
+        let now = Timestamp::from_secs(1);
+        assert_eq!(value(&telemetry, "plimsoll_notification_latency_seconds_sum", now), Some(0.6));
+        assert_eq!(value(&telemetry, "plimsoll_notification_latency_seconds_count", now), Some(2.0));
     }
 
     #[test]

@@ -4,7 +4,9 @@
 //! known changes do not show, and each change has a case worked out by hand in `promql::eval::tests`:
 //! - ranges and the lookback are open on the left (3.0): no sample lies exactly on an edge;
 //! - `rate` and `increase` limit the extension at the start before they compare it with the zero point
-//!   (2.52): counters that begin inside a window begin high.
+//!   (2.52): counters that begin or go on inside a window are high there, and `rate` is not asked of what
+//!   is no counter and has gaps;
+//! - `atan2` drops the metric's name like every other operator (2.42 forgot it).
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -17,6 +19,7 @@ use plimsoll::promql::{
     Answer, Engine, LocalEngine, Point, QueryError, QueryOptions, SeriesSamples, Value, parse_check,
 };
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
 use serde_json::Value as Json;
 
 use crate::support::prometheus::Prometheus;
@@ -74,7 +77,7 @@ fn samples() -> Vec<SeriesSamples> {
         _ => v * 30.0,
     }));
     all.push(gauge(Labels::metric("steps_taken", [("room", "a")]), &mut noise, |_, k| (k / 40) as f64));
-    let mut gaps = gauge(Labels::metric("sparse", [("room", "a")]), &mut noise, |v, _| v);
+    let mut gaps = gauge(Labels::metric("sparse", [("room", "a")]), &mut noise, |v, _| v + 100.0);
     gaps.floats = gaps.floats.into_iter().enumerate().filter(|(k, _)| (k / 30) % 3 != 1).map(|(_, s)| s).collect();
     all.push(gaps);
     let mut late = counter(Labels::metric("late_total", [("job", "api")]), &mut noise);
@@ -116,8 +119,8 @@ fn histogram(job: &str, noise: &mut Noise) -> Vec<SeriesSamples> {
             })
             .collect();
         let (mut sum, mut count) = (named("latency_seconds_sum"), named("latency_seconds_count"));
-        let mut totals = [0.0; 6];
-        let mut total = 0.0;
+        let mut totals = [500.0, 700.0, 1000.0, 1400.0, 1900.0, 2000.0];
+        let mut total = 800.0;
         for t in times(noise) {
             for _ in 0..noise.next() % 20 {
                 let value = noise.unit().powi(2) * 1.3;
@@ -142,9 +145,10 @@ fn openmetrics(series: &[SeriesSamples]) -> String {
     sorted.sort_by(|a, b| a.labels.cmp(&b.labels));
     let mut text = String::new();
     for one in sorted {
+        let labels = one.labels.to_string().replace("\", ", "\",");
         for (t, v) in &one.floats {
             let value = if v.is_nan() { "NaN".to_owned() } else { plimsoll::promql::format::format_float(*v) };
-            writeln!(text, "{} {value} {}", one.labels, t.as_secs_f64()).unwrap();
+            writeln!(text, "{labels} {value} {}", t.as_secs_f64()).unwrap();
         }
     }
     text + "# EOF\n"
@@ -324,8 +328,7 @@ async fn refuses_what_prometheus_refuses() {
 }
 
 fn selector() -> impl Strategy<Value = String> {
-    let name =
-        prop::sample::select(vec!["requests_total", "memory_bytes", "up", "temperature", "sparse", "late_total"]);
+    let name = prop::sample::select(vec!["requests_total", "memory_bytes", "up", "temperature", "gone", "late_total"]);
     let matcher =
         prop::sample::select(vec!["", "{job=\"api\"}", "{instance!=\"i-1\"}", "{route=~\"/a|\"}", "{job!~\"w.*\"}"]);
     (name, matcher).prop_map(|(name, matcher)| format!("{name}{matcher}"))
@@ -363,8 +366,7 @@ fn vector() -> impl Strategy<Value = String> {
     leaf.prop_recursive(4, 12, 2, |inner| {
         let grouping = prop::sample::select(vec!["", " by (job)", " by (route, code)", " without (instance)"]);
         let aggregation = prop::sample::select(vec!["sum", "avg", "min", "max", "count", "group", "stdvar"]);
-        let function =
-            prop::sample::select(vec!["abs", "ceil", "floor", "sqrt", "sgn", "round", "timestamp", "absent"]);
+        let function = prop::sample::select(vec!["abs", "ceil", "floor", "sqrt", "sgn", "round", "absent"]);
         let operator = prop::sample::select(vec!["+", "-", "*", "/", "%", "^", ">", "<=", "== bool", "!= bool"]);
         let set = prop::sample::select(vec!["and", "or", "unless"]);
         let matching = prop::sample::select(vec!["", " on (job)", " ignoring (code)", " on (job, instance)", " on ()"]);
@@ -383,15 +385,14 @@ fn vector() -> impl Strategy<Value = String> {
     })
 }
 
-/// Expressions that nobody thought of. Differences in the last digits of cancelling sums are amplified by
-/// what stands around them, so generated expressions only agree where the value is well conditioned: both
-/// sides are asked for the rounded value too.
+/// Expressions that nobody thought of. The variance of timestamps is left out: Prometheus 2.42 loses all but
+/// a few digits of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn agrees_with_prometheus_on_generated_expressions() {
     let pair = Pair::start().await;
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let mut differences = Vec::new();
-    for _ in 0..400 {
+    for _ in 0..1000 {
         let expression = vector().new_tree(&mut runner).unwrap().current();
         if let Some(d) = pair.instant(&expression, after_base(4810), false).await {
             differences.push(format!("{expression}: {d}"));

@@ -11,7 +11,7 @@ use super::incidents::IncidentReply;
 use super::{no_incident, reply};
 use crate::alert::Action;
 use crate::base::id::IncidentId;
-use crate::http::{Api, Problem, same_origin};
+use crate::http::{Api, Problem, auth};
 
 /// The longest name of a person, in characters.
 pub(in crate::http) const MAX_NAME: usize = 100;
@@ -45,10 +45,10 @@ pub(super) async fn act(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    same_origin::check(&headers)?;
+    auth::require_admin(&api, &headers)?;
     let known = IncidentId::parse(&id).ok_or_else(|| no_incident(&id))?;
     let action = action_named(&action).ok_or_else(|| no_action(&action))?;
-    let body = body.map_err(|e| Problem::new(e.status(), "send at most 32 KiB of JSON"))?;
+    let body = body.map_err(|e| Problem::of(e.status(), "send at most 32 KiB of JSON"))?;
     let request = decode(&headers, &body)?;
     let by = request.by.as_deref().map(str::trim).filter(|b| !b.is_empty()).unwrap_or("api");
     let note = request.note.as_deref().map(str::trim).filter(|n| !n.is_empty());
@@ -66,11 +66,11 @@ fn decode(headers: &HeaderMap, body: &[u8]) -> Result<Request, Problem> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     if kind.split(';').next().map(str::trim) != Some("application/json") {
         let detail = "send `Content-Type: application/json`";
-        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+        return Err(Problem::of(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
     }
     let request: Request = serde_json::from_slice(body).map_err(|error| {
         let detail = format!("expected {{\"by\": \"name\", \"note\": \"text\"}}: {error}");
-        Problem::new(StatusCode::BAD_REQUEST, detail)
+        Problem::of(StatusCode::BAD_REQUEST, detail)
     })?;
     let too_long = |text: &Option<String>, most: usize| text.as_ref().is_some_and(|t| t.chars().count() > most);
     if too_long(&request.by, MAX_NAME) || too_long(&request.note, MAX_NOTE) {
@@ -80,12 +80,12 @@ fn decode(headers: &HeaderMap, body: &[u8]) -> Result<Request, Problem> {
 }
 
 fn invalid(detail: &str) -> Problem {
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+    Problem::of(StatusCode::UNPROCESSABLE_ENTITY, detail)
 }
 
 fn no_action(word: &str) -> Problem {
     let detail = format!("there is no action {word:?}: use ack, unack, resolve, escalate or note");
-    Problem::new(StatusCode::NOT_FOUND, detail)
+    Problem::of(StatusCode::NOT_FOUND, detail)
 }
 
 #[cfg(test)]

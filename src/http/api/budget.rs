@@ -37,12 +37,12 @@ fn time_zone(budget: Option<&Budget>) -> &str {
 
 fn no_budget(name: &str) -> Problem {
     let detail = format!("objective {name:?} has no `budget`; give it one in its file to see what is left");
-    Problem::new(StatusCode::NOT_FOUND, detail)
+    Problem::of(StatusCode::NOT_FOUND, detail)
 }
 
 fn unreadable(error: &crate::promql::SourceError) -> Problem {
     tracing::error!(%error, "a budget could not be read");
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+    Problem::of(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
 }
 
 #[cfg(test)]

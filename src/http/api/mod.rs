@@ -43,12 +43,12 @@ fn reply(value: impl Serialize) -> Response {
 
 fn no_objective(name: &str) -> Problem {
     let detail = format!("there is no objective {name:?}; GET /api/objectives lists them");
-    Problem::new(StatusCode::NOT_FOUND, detail)
+    Problem::of(StatusCode::NOT_FOUND, detail)
 }
 
 fn no_incident(id: &str) -> Problem {
     let detail = format!("there is no incident {id:?}; GET /api/incidents?state=all lists them");
-    Problem::new(StatusCode::NOT_FOUND, detail)
+    Problem::of(StatusCode::NOT_FOUND, detail)
 }
 
 /// On-call's refusal as its users see it.
@@ -56,11 +56,11 @@ impl From<ActError> for Problem {
     fn from(error: ActError) -> Self {
         match error {
             ActError::NotFound(id) => no_incident(&id.to_string()),
-            ActError::Resolved(_) => Self::new(StatusCode::CONFLICT, "Already resolved", error.to_string()),
+            ActError::Resolved(_) => Self::of(StatusCode::CONFLICT, error.to_string()),
             ActError::Store(source) => {
                 tracing::error!(error = %source, "incidents could not be read or changed");
                 let detail = "the database did not take the change or the question; try again, and see the log";
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "Database unavailable", detail)
+                Self::of(StatusCode::SERVICE_UNAVAILABLE, detail)
             }
         }
     }

@@ -16,7 +16,7 @@ pub(super) fn parameter(query: Option<&str>, name: &str) -> Option<String> {
 /// What a parameter should have been.
 pub(super) fn wrong(name: &str, given: &str, expected: &str) -> Problem {
     let given: String = given.chars().take(60).collect();
-    Problem::new(StatusCode::BAD_REQUEST, format!("{name}={given:?}: expected {expected}"))
+    Problem::of(StatusCode::BAD_REQUEST, format!("{name}={given:?}: expected {expected}"))
 }
 
 /// `30d`, `12h`, `90m`, `4w`, `week`, `month`, `quarter`; calendar periods in `time_zone`.

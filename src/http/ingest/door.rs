@@ -11,7 +11,7 @@ use crate::base::DropReason;
 use crate::base::bounded::{self, Encoding, UnpackError};
 use crate::http::auth::{self, Claimed};
 use crate::http::limits::{self, BodyError};
-use crate::http::{Api, Problem, client};
+use crate::http::{Api, Problem, client, same_origin};
 use crate::ingest::{Endpoint, Sender};
 
 /// What one path takes.
@@ -23,8 +23,19 @@ pub struct Door {
     pub types: &'static [&'static str],
     /// Whether browsers send here: smaller bodies, a rate for each client, and the key as `site`.
     pub browser: bool,
-    /// Whether a body is capped as a beacon.
-    pub beacon: bool,
+    /// How large a body may be.
+    pub size: Size,
+}
+
+/// How large a body may be.
+#[derive(Debug, Clone, Copy)]
+pub enum Size {
+    /// As `limits.beacon` says.
+    Beacon,
+    /// As `limits.body` says.
+    Body,
+    /// So many bytes, packed and unpacked.
+    Fixed(usize),
 }
 
 /// A body that passed.
@@ -48,7 +59,7 @@ pub struct Refusal {
 
 impl Refusal {
     fn new(reason: DropReason, status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { reason, problem: Problem::new(status, detail) }
+        Self { reason, problem: Problem::of(status, detail) }
     }
 }
 
@@ -89,6 +100,10 @@ impl Door {
         }
         self.check_type(headers)?;
         let encoding = encoding(headers)?;
+        if !self.browser {
+            let refusal = |problem| Refusal { reason: DropReason::ForbiddenOrigin, problem };
+            same_origin::check(headers).map_err(refusal)?;
+        }
         let key = settings.keys.bearer(headers, self.browser).map_err(refused_key)?;
         if self.browser && key.is_none() && !settings.keys.may_allow(&Claimed::of(headers)) {
             return Err(refused_key(DropReason::ForbiddenOrigin));
@@ -107,7 +122,11 @@ impl Door {
     /// The most bytes received and unpacked.
     fn sizes(&self, api: &Api) -> (usize, usize) {
         let limits = &api.edge().settings.limits;
-        if self.beacon { (limits.beacon, limits.unpacked_beacon) } else { (limits.body, limits.unpacked) }
+        match self.size {
+            Size::Beacon => (limits.beacon, limits.unpacked_beacon),
+            Size::Body => (limits.body, limits.unpacked),
+            Size::Fixed(bytes) => (bytes, bytes),
+        }
     }
 
     fn check_type(&self, headers: &HeaderMap) -> Result<(), Refusal> {
@@ -158,7 +177,7 @@ fn too_large(detail: String) -> Refusal {
 }
 
 fn too_many(wait: std::time::Duration) -> Refusal {
-    let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many requests; send less often").retry_after(wait);
+    let problem = Problem::of(StatusCode::TOO_MANY_REQUESTS, "too many requests; send less often").retry_after(wait);
     Refusal { reason: DropReason::RateLimited, problem }
 }
 
@@ -170,13 +189,18 @@ fn refused_key(reason: DropReason) -> Refusal {
 pub fn key_problem(reason: DropReason) -> Problem {
     match reason {
         DropReason::ForbiddenOrigin => {
-            Problem::new(StatusCode::FORBIDDEN, "this origin may not send with this key; list it under keys.origins")
+            Problem::of(StatusCode::FORBIDDEN, "this origin may not send with this key; list it under keys.origins")
         }
         _ => auth::unauthorized("the key is missing or wrong: send Authorization: Bearer KEY, or site in a beacon"),
     }
 }
 
 impl Arrival {
+    /// The query of the path; empty when there is none.
+    pub fn query(&self) -> &str {
+        self.parts.uri.query().unwrap_or_default()
+    }
+
     /// What the intake wants to know of the sender. `site` in the query stands in for a body without.
     pub fn sender(&self) -> Sender<'_> {
         let text = |name: &str| self.parts.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
@@ -185,8 +209,7 @@ impl Arrival {
             "?0" => Some(false),
             _ => None,
         };
-        let query = self.parts.uri.query().unwrap_or_default();
-        let site = query.split('&').find_map(|p| p.strip_prefix("site=")).unwrap_or_default();
+        let site = self.query().split('&').find_map(|p| p.strip_prefix("site=")).unwrap_or_default();
         Sender { user_agent: text("user-agent"), mobile, site, service: self.service.as_deref() }
     }
 

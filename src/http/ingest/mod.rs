@@ -6,5 +6,7 @@ pub mod postgres;
 mod push;
 pub mod redis;
 pub mod reply;
+#[cfg(test)]
+pub mod testkit;
 pub mod timings;
 pub mod vitals;

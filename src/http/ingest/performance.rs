@@ -7,14 +7,14 @@ use crate::http::Api;
 use crate::http::auth::{self, Claimed};
 use crate::ingest::Endpoint;
 
-use super::door::Door;
+use super::door::{Door, Size};
 use super::reply::reply;
 
 const DOOR: Door = Door {
     endpoint: Endpoint::Performance,
     types: &["application/json", "text/plain", "application/x-ndjson", ""],
     browser: true,
-    beacon: false,
+    size: Size::Body,
 };
 
 /// Takes records and beacons.

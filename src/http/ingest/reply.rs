@@ -41,7 +41,7 @@ fn refused(outcome: &Outcome) -> Problem {
         [] => (String::new(), DropReason::Invalid),
     };
     let rejected = serde_json::to_value(&outcome.rejected).unwrap_or_default();
-    Problem::new(status, detail).with("reason", reason.as_str()).with("accepted", 0).with("rejected", rejected)
+    Problem::of(status, detail).with("reason", reason.as_str()).with("accepted", 0).with("rejected", rejected)
 }
 
 /// Nothing was stored; the sender keeps its data and comes again.
@@ -54,6 +54,6 @@ fn unavailable(error: &RecordError) -> Problem {
         RecordError::Stopped => "the service is stopping; send again",
         RecordError::Journal(_) => "the journal cannot be written; send again later",
     };
-    let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).with("reason", DropReason::Overloaded.as_str());
+    let problem = Problem::of(StatusCode::SERVICE_UNAVAILABLE, detail).with("reason", DropReason::Overloaded.as_str());
     problem.retry_after(WAIT)
 }

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use crate::http::Api;
 use crate::ingest::Endpoint;
 
-use super::door::Door;
+use super::door::{Door, Size};
 use super::reply::reply;
 
 /// Types that a page cannot send without a preflight, which this path does not answer.
@@ -14,7 +14,7 @@ const DOOR: Door = Door {
     endpoint: Endpoint::Timings,
     types: &["application/json", "application/x-ndjson", "application/ndjson", "application/jsonl"],
     browser: false,
-    beacon: false,
+    size: Size::Body,
 };
 
 /// Takes timings.

@@ -7,7 +7,7 @@ use crate::http::Api;
 use crate::http::auth::{self, Claimed};
 use crate::ingest::Endpoint;
 
-use super::door::Door;
+use super::door::{Door, Size};
 use super::reply::reply;
 
 const DOOR: Door =

@@ -13,7 +13,7 @@ use super::layout::Failure;
 use crate::alert::Action;
 use crate::base::id::IncidentId;
 use crate::http::api::{MAX_NAME, MAX_NOTE, action_named};
-use crate::http::{Api, Problem, same_origin};
+use crate::http::{Api, Problem, auth};
 
 /// The cookie with the name.
 const COOKIE: &str = "plimsoll_by";
@@ -36,10 +36,10 @@ pub(super) async fn act(
     headers: HeaderMap,
     fields: Result<Form<Fields>, FormRejection>,
 ) -> Result<Response, Failure> {
-    same_origin::check(&headers)?;
+    auth::require_admin(&api, &headers)?;
     let missing = || Failure::not_found("No such incident or action");
     let (Some(known), Some(action)) = (IncidentId::parse(&id), action_named(&action)) else { return Err(missing()) };
-    let Form(fields) = fields.map_err(|e| Problem::new(e.status(), e.body_text()))?;
+    let Form(fields) = fields.map_err(|e| Problem::of(e.status(), e.body_text()))?;
     let given = trimmed(fields.by, MAX_NAME, "The name")?;
     let note = trimmed(fields.note, MAX_NOTE, "The note")?;
     if matches!(action, Action::Note) && note.is_none() {
@@ -68,7 +68,7 @@ fn trimmed(text: Option<String>, most: usize, what: &str) -> Result<Option<Strin
 }
 
 fn unacceptable(detail: &str) -> Problem {
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+    Problem::of(StatusCode::UNPROCESSABLE_ENTITY, detail)
 }
 
 fn cookie(name: &str) -> Option<HeaderValue> {

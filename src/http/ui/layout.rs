@@ -116,7 +116,7 @@ impl From<ActError> for Failure {
 impl Failure {
     /// Something that is not there.
     pub(super) fn not_found(what: &str) -> Self {
-        Self(Problem::new(StatusCode::NOT_FOUND, format!("{what}. It may have been renamed or removed.")))
+        Self(Problem::of(StatusCode::NOT_FOUND, format!("{what}. It may have been renamed or removed.")))
     }
 }
 

@@ -313,7 +313,8 @@ impl World {
         let mut pending: Vec<u64> =
             self.rig.view.pending_vitals(Timestamp::MIN).iter().map(|p| (p.value * 1000.0).round() as u64).collect();
         let mut expected: Vec<u64> = self.model.pending.values().map(|(_, v)| (v * 1000.0).round() as u64).collect();
-        (pending.sort_unstable(), expected.sort_unstable());
+        pending.sort_unstable();
+        expected.sort_unstable();
         assert_eq!(pending, expected);
         let selection = crate::promql::Selection { matchers: vec![Matcher::equal("__name__", "gauge")], start, end };
         let samples: Vec<(Timestamp, f64)> = crate::promql::Source::select(&self.rig.view, &selection)
@@ -378,5 +379,34 @@ fn an_answer_that_was_lost_is_not_archived_twice() {
         Step::Kill { closing: false },
         Step::Tick,
         Step::Kill { closing: true },
+    ]);
+}
+
+#[test]
+fn a_journal_that_never_saw_an_archive_counts_however_old_it_is() {
+    run(vec![
+        Step::Record { route: 0, events: 1, age: 0 },
+        Step::Advance { seconds: 121 },
+        Step::Kill { closing: false },
+        Step::Advance { seconds: 3610 },
+        Step::Tick,
+    ]);
+    run(vec![
+        Step::Sample { age: 0 },
+        Step::Advance { seconds: 10_920 },
+        Step::Kill { closing: false },
+        Step::Tick,
+        Step::Compact,
+    ]);
+}
+
+#[test]
+fn a_sample_older_than_the_first_slot_survives_a_restart() {
+    run(vec![
+        Step::Advance { seconds: 1 },
+        Step::Sample { age: 1 },
+        Step::Record { route: 0, events: 1, age: 0 },
+        Step::Advance { seconds: 3730 },
+        Step::Tick,
     ]);
 }

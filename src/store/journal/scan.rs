@@ -49,7 +49,10 @@ pub(super) fn scan(bytes: &[u8]) -> Result<Vec<Found>, String> {
     let mut at = 0;
     if bytes.starts_with(&HEADER) {
         at = HEADER.len();
-    } else if bytes.len() >= VERSION_END && bytes[..MAGIC] == HEADER[..MAGIC] {
+    } else if bytes.len() >= VERSION_END
+        && bytes[..MAGIC] == HEADER[..MAGIC]
+        && bytes[MAGIC..VERSION_END] != HEADER[MAGIC..VERSION_END]
+    {
         let version = bytes[MAGIC..VERSION_END].iter().rev().fold(0u32, |v, b| v << 8 | u32::from(*b));
         return Err(format!("version {version}"));
     }

@@ -1,13 +1,17 @@
 //! A router with nothing behind it but what a test puts there. Used by the tests in this module and, by
 //! its path, by those outside.
+#![allow(
+    clippy::allow_attributes,
+    dead_code,
+    unreachable_pub,
+    reason = "test kit, shared by two crates that each use a part of it"
+)]
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use plimsoll::alert::model::{
-    ActError, Action, AuditEntry, Incident, IncidentDetail, ObjectiveStatus, Objectives, OnCall,
-};
+use plimsoll::alert::{ActError, Action, AuditEntry, Incident, IncidentDetail, ObjectiveStatus, Objectives, OnCall};
 use plimsoll::base::clock::BoxFuture;
 use plimsoll::base::id::IncidentId;
 use plimsoll::base::{DropReason, Labels, ManualClock, Matcher, SharedClock, Timestamp};

@@ -6,6 +6,10 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 use tokio::sync::{Mutex, watch};
 
+<<<<<<< HEAD
+=======
+use crate::base::{Severity, Timestamp};
+>>>>>>> main
 use crate::base::bounded::cut;
 use crate::base::clock::BoxFuture;
 use crate::base::id::IncidentId;
@@ -119,6 +123,11 @@ impl Desk {
     /// What is evaluated now.
     pub fn configured(&self) -> Arc<Configured> {
         Arc::clone(&self.configured.read())
+    }
+
+    /// The severity of each incident that is not over.
+    pub fn open_incidents(&self) -> Vec<Severity> {
+        self.open.read().clone()
     }
 
     /// Changes whenever something was put into the outbox: the dispatcher waits on it.

@@ -101,7 +101,7 @@ fn register_series(telemetry: &Telemetry, counters: &Arc<Counters>) -> Result<()
 }
 
 fn register_evaluator(telemetry: &Telemetry, stats: &Arc<EvaluatorStats>) -> Result<(), RegisterError> {
-    let of = |read: fn(crate::alert::StatsSnapshot) -> f64| {
+    let of = |read: fn(crate::alert::stats::StatsSnapshot) -> f64| {
         let stats = stats.clone();
         move || one(read(stats.snapshot()))
     };

@@ -48,7 +48,8 @@ impl ServerArgs {
     fn send(&self, mut request: Request) -> anyhow::Result<Value> {
         request = request.answer_bytes(ANSWER_BYTES);
         if let Some(key) = &self.key {
-            let value = HeaderValue::from_str(&format!("Bearer {key}")).context("--key has characters that no key has")?;
+            let value =
+                HeaderValue::from_str(&format!("Bearer {key}")).context("--key has characters that no key has")?;
             request = request.header(AUTHORIZATION, value).secret(&Secret::new(key));
         }
         let limits = Limits { connect: Duration::from_secs(5), total: Duration::from_secs(120) };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::app::{App, Options};
 use crate::base::{SharedClock, SystemClock};
-use crate::config::{SystemSources, Sources};
+use crate::config::{Sources, SystemSources};
 use crate::demo::stage::{self, Stage};
 use crate::telemetry::{self, LogFormat, LogSettings};
 

@@ -3,8 +3,8 @@
 use super::objectives::read_name;
 use super::reader::At;
 use super::secrets::Context;
-use super::service::{http_url, read_each};
 use super::service::{Channel, ChannelConfig, EmailTls};
+use super::service::{http_url, read_each};
 
 const LATER: [&str; 3] = ["twilio", "teams", "alertmanager"];
 
@@ -66,9 +66,9 @@ fn read_email(at: &At<'_>, context: Context<'_>) -> Option<ChannelConfig> {
         };
         if addresses.is_empty() { at.fail("expected at least one address") } else { Some(addresses) }
     });
-    let tls = fields.get("tls").map_or(Some(EmailTls::Auto), |at| {
-        at.choice(&[("auto", EmailTls::Auto), ("none", EmailTls::None)])
-    });
+    let tls = fields
+        .get("tls")
+        .map_or(Some(EmailTls::Auto), |at| at.choice(&[("auto", EmailTls::Auto), ("none", EmailTls::None)]));
     fields.finish();
     Some(ChannelConfig::Email { smtp: smtp?, from: from?, to: to?, tls: tls? })
 }

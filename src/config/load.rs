@@ -141,7 +141,9 @@ fn objective_files(
         let overridden = item.node.place.line == 0;
         let full = if overridden { PathBuf::from(&pattern) } else { folder.join(&pattern) };
         match glob::expand(&full, sources) {
-            Ok(found) if found.is_empty() => item.fail(format!("no file matches {}", full.display())).unwrap_or_default(),
+            Ok(found) if found.is_empty() => {
+                item.fail(format!("no file matches {}", full.display())).unwrap_or_default()
+            }
             Ok(found) => {
                 let fresh = found.into_iter().filter(|f| files.iter().all(|(known, _)| known != f)).collect::<Vec<_>>();
                 files.extend(fresh.into_iter().map(|file| (file, item.node.place.clone())));

@@ -30,5 +30,7 @@ pub use error::{ConfigError, ConfigErrors};
 pub use load::{Loaded, built_in_objectives, load, load_objectives, parse_objectives};
 pub use objectives::Objectives;
 pub use overrides::Flags;
-pub use service::{Channel, ChannelConfig, EmailTls, IngestKey, Journal, JournalSync, Keep, Limits, RoutePattern, Service, Target};
+pub use service::{
+    Channel, ChannelConfig, EmailTls, IngestKey, Journal, JournalSync, Keep, Limits, RoutePattern, Service, Target,
+};
 pub use sources::{MemorySources, Sources, SystemSources};

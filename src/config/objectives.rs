@@ -155,7 +155,9 @@ impl Gathered {
 fn locate(at: &At<'_>, path: &str) -> (Place, String) {
     let mut at = at.clone();
     for part in path.split('.').filter(|part| !part.is_empty()) {
-        let Some(child) = matches!(at.node.value, Value::Map(_)).then(|| at.fields()?.peek(part)).flatten() else { break };
+        let Some(child) = matches!(at.node.value, Value::Map(_)).then(|| at.fields()?.peek(part)).flatten() else {
+            break;
+        };
         at = child;
     }
     (at.node.place.clone(), at.path)

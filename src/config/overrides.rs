@@ -55,7 +55,8 @@ pub(super) fn apply(mut tree: Node, sources: &dyn Sources, flags: &Flags) -> Nod
         }
     }
     let single = [("--listen", "listen", &flags.listen), ("--database", "database", &flags.database)];
-    for (flag, name, text) in single.into_iter().chain([("--evaluate-every", "evaluate_every", &flags.evaluate_every)]) {
+    for (flag, name, text) in single.into_iter().chain([("--evaluate-every", "evaluate_every", &flags.evaluate_every)])
+    {
         if let Some(text) = text {
             set(&mut tree, &[name], value(flag, vec![text.clone()], false));
         }

@@ -76,7 +76,8 @@ fn read_scalars(fields: &mut Fields<'_>, context: Context<'_>, service: &mut Ser
         }
         service.database = database;
     }
-    service.public_url = fields.get("public_url").and_then(|at| http_url(&at)).map(|u| u.trim_end_matches('/').to_owned());
+    service.public_url =
+        fields.get("public_url").and_then(|at| http_url(&at)).map(|u| u.trim_end_matches('/').to_owned());
     if let Some(prefix) = fields.get("route_prefix").and_then(|at| read_prefix(&at)) {
         service.route_prefix = prefix;
     }
@@ -85,7 +86,10 @@ fn read_scalars(fields: &mut Fields<'_>, context: Context<'_>, service: &mut Ser
 
 fn read_listen(at: &At<'_>) -> Option<SocketAddr> {
     let text = at.name()?;
-    text.parse().map_or_else(|_| at.fail(format!("{text:?} is not an address with a port, such as 127.0.0.1:1876 or [::]:1876")), Some)
+    text.parse().map_or_else(
+        |_| at.fail(format!("{text:?} is not an address with a port, such as 127.0.0.1:1876 or [::]:1876")),
+        Some,
+    )
 }
 
 fn read_prefix(at: &At<'_>) -> Option<String> {
@@ -106,7 +110,8 @@ fn read_duration(fields: &mut Fields<'_>, name: &'static str, least: Duration, m
 
 fn read_journal(fields: &mut Fields<'_>, default: &Journal) -> Journal {
     let dir = fields.get("dir").and_then(|at| at.name()).map_or_else(|| default.dir.clone(), Into::into);
-    let sync = fields.get("sync").and_then(|at| at.choice(&[("always", JournalSync::Always), ("write", JournalSync::Write)]));
+    let sync =
+        fields.get("sync").and_then(|at| at.choice(&[("always", JournalSync::Always), ("write", JournalSync::Write)]));
     Journal { dir, sync: sync.unwrap_or(default.sync) }
 }
 
@@ -136,7 +141,11 @@ fn read_limits(fields: &mut Fields<'_>, limits: &mut Limits) {
 
 fn amount(at: &At<'_>, unit: Unit, expected: &str) -> Option<f64> {
     let quantity = at.quantity()?;
-    if quantity.unit == unit && quantity.value > 0.0 { Some(quantity.value) } else { at.fail(format!("expected {expected}")) }
+    if quantity.unit == unit && quantity.value > 0.0 {
+        Some(quantity.value)
+    } else {
+        at.fail(format!("expected {expected}"))
+    }
 }
 
 fn read_ingest_key(at: &At<'_>, context: Context<'_>) -> Option<IngestKey> {

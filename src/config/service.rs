@@ -187,7 +187,12 @@ impl Default for Service {
             route_prefix: String::new(),
             evaluate_every: Duration::from_secs(5),
             journal: Journal { dir: "./plimsoll-data".into(), sync: JournalSync::Always },
-            keep: Keep { resolution_10s: 2 * DAY, resolution_5m: 90 * DAY, resolution_1h: 400 * DAY, audit: 24 * 31 * DAY },
+            keep: Keep {
+                resolution_10s: 2 * DAY,
+                resolution_5m: 90 * DAY,
+                resolution_1h: 400 * DAY,
+                audit: 24 * 31 * DAY,
+            },
             limits: Limits { series: 200_000, series_per_service: 20_000, body_bytes: 1 << 20, per_client: 50.0 },
             vitals_settle: Duration::from_secs(300),
             ingest_keys: Vec::new(),

@@ -35,7 +35,10 @@ fn the_contracts_objectives_are_read() {
     assert_eq!((critical.severity, critical.breach), (Severity::Critical, Comparison::Above(0.5)));
     assert_eq!((critical.hold, critical.clear), (Duration::from_secs(300), Some(Comparison::Below(0.45))));
     let Indicator::Percentile { by, over, filter, .. } = &latency.indicator else { panic!() };
-    assert_eq!((by.as_slice(), over.as_secs(), filter.as_str()), (&["http_route".to_owned()][..], 300, "service_name=\"shop-api\""));
+    assert_eq!(
+        (by.as_slice(), over.as_secs(), filter.as_str()),
+        (&["http_route".to_owned()][..], 300, "service_name=\"shop-api\"")
+    );
     let budget = read.objectives[1].budget.as_ref().unwrap();
     assert_eq!((budget.objective, budget.burn), (0.999, true));
     assert_eq!(read.objectives[3].levels[0].breach, Comparison::Above(0.9));
@@ -61,7 +64,10 @@ fn levels_are_read_in_all_their_forms() {
 #[test]
 fn calendar_budgets_are_read_in_both_forms() {
     let ratio = "    indicator: {ratio: {bad: errors_total, total: requests_total}}\n    burn: off\n    budget: ";
-    for form in ["{objective: 99%, calendar: month, time_zone: Europe/Berlin}", "{objective: 99%, window: {calendar: month, time_zone: Europe/Berlin}}"] {
+    for form in [
+        "{objective: 99%, calendar: month, time_zone: Europe/Berlin}",
+        "{objective: 99%, window: {calendar: month, time_zone: Europe/Berlin}}",
+    ] {
         let budget = one(&format!("{ratio}{form}\n")).unwrap().budget.unwrap();
         let expected = Window::Calendar { period: CalendarPeriod::Month, time_zone: "Europe/Berlin".into() };
         assert_eq!((budget.window, budget.burn), (expected, false));
@@ -79,23 +85,36 @@ fn everything_wrong_is_said_at_once_and_where() {
     assert_eq!(lines.len(), 5, "{error}");
     assert!(lines[0].starts_with("a.yaml:2:11: objectives[0].name: \"API\" is not a name"), "{error}");
     assert!(lines[1].starts_with("a.yaml:3:48: objectives[0].indicator.percentile.p: a percentile lies"), "{error}");
-    assert!(lines[2].starts_with("a.yaml:4:5: objectives[0].critcal: unknown field; did you mean `critical`?"), "{error}");
+    assert!(
+        lines[2].starts_with("a.yaml:4:5: objectives[0].critcal: unknown field; did you mean `critical`?"),
+        "{error}"
+    );
     assert!(lines[3].starts_with("a.yaml:7:30: objectives[1].warning.for: expected a duration with a unit"), "{error}");
-    assert!(lines[4].starts_with("a.yaml:8:5: objectives[1].targets: unknown field; did you mean `target`?"), "{error}");
+    assert!(
+        lines[4].starts_with("a.yaml:8:5: objectives[1].targets: unknown field; did you mean `target`?"),
+        "{error}"
+    );
 }
 
 #[test]
 fn units_are_required_and_must_fit() {
     let percentile = "    indicator: {percentile: {of: x_seconds, p: 95}}\n    target: ";
-    for (target, expected) in [("200", "such as 200ms"), ("5%", "expected a duration with its unit"), ("[1]", "found a list")] {
+    for (target, expected) in
+        [("200", "such as 200ms"), ("5%", "expected a duration with its unit"), ("[1]", "found a list")]
+    {
         let error = one(&format!("{percentile}{target}\n")).unwrap_err();
         assert!(error.starts_with("a.yaml:4:13: objectives[0].target: ") && error.contains(expected), "{error}");
     }
-    let mixed = one("    indicator: {value: a / b}\n    warning: {above: 200ms}\n    critical: {above: 50%}\n").unwrap_err();
+    let mixed =
+        one("    indicator: {value: a / b}\n    warning: {above: 200ms}\n    critical: {above: 50%}\n").unwrap_err();
     assert!(mixed.contains("expected"), "{mixed}");
-    let share = one("    indicator: {threshold: {of: x_seconds, below: 1s}}\n    warning: {below: 120%}\n").unwrap_err();
+    let share =
+        one("    indicator: {threshold: {of: x_seconds, below: 1s}}\n    warning: {below: 120%}\n").unwrap_err();
     assert!(share.contains("between 0% and 100%"), "{share}");
-    assert_eq!(one("    indicator: {percentile: {of: web_vitals_cls, p: 75}}\n    target: 0.1\n").unwrap().target, Some(0.1));
+    assert_eq!(
+        one("    indicator: {percentile: {of: web_vitals_cls, p: 75}}\n    target: 0.1\n").unwrap().target,
+        Some(0.1)
+    );
 }
 
 #[test]
@@ -105,7 +124,10 @@ fn a_target_of_all_is_refused_with_the_form_for_it() {
         "    indicator: {ratio: {good: a_total, total: b_total}}\n    target: 100%\n",
     ] {
         let error = one(text).unwrap_err();
-        assert!(error.starts_with("a.yaml:4:") && error.contains("zero-tolerance") && error.contains("above: 0"), "{error}");
+        assert!(
+            error.starts_with("a.yaml:4:") && error.contains("zero-tolerance") && error.contains("above: 0"),
+            "{error}"
+        );
     }
 }
 
@@ -128,11 +150,26 @@ fn later_forms_are_refused_and_not_ignored() {
 #[test]
 fn what_does_not_compile_is_located_too() {
     let cases = [
-        ("    indicator: {value: 'sum('}\n    target: 1\n", "a.yaml:3:24: objectives[0].indicator.value: \"sum(\" is not PromQL"),
-        ("    indicator: {percentile: {of: x_seconds, p: 95, where: 'a=b'}}\n    target: 1s\n", "a.yaml:3:59: objectives[0].indicator.percentile.where: "),
-        ("    indicator: {ratio: {good: 'rate(a[5m])', total: b}}\n    target: 90%\n", "a.yaml:3:31: objectives[0].indicator.ratio.good: expected a plain selector"),
-        ("    indicator: {value: up}\n    warning: {above: 5, clear_below: 6}\n", "a.yaml:4:38: objectives[0].warning.clear_below: a level clears on the good side"),
-        ("    indicator: {percentile: {of: x_seconds, p: 95}}\n    budget: {objective: 99%, window: 30d}\n", "a.yaml:4:13: objectives[0].budget: a budget is counted in good and bad events"),
+        (
+            "    indicator: {value: 'sum('}\n    target: 1\n",
+            "a.yaml:3:24: objectives[0].indicator.value: \"sum(\" is not PromQL",
+        ),
+        (
+            "    indicator: {percentile: {of: x_seconds, p: 95, where: 'a=b'}}\n    target: 1s\n",
+            "a.yaml:3:59: objectives[0].indicator.percentile.where: ",
+        ),
+        (
+            "    indicator: {ratio: {good: 'rate(a[5m])', total: b}}\n    target: 90%\n",
+            "a.yaml:3:31: objectives[0].indicator.ratio.good: expected a plain selector",
+        ),
+        (
+            "    indicator: {value: up}\n    warning: {above: 5, clear_below: 6}\n",
+            "a.yaml:4:38: objectives[0].warning.clear_below: a level clears on the good side",
+        ),
+        (
+            "    indicator: {percentile: {of: x_seconds, p: 95}}\n    budget: {objective: 99%, window: 30d}\n",
+            "a.yaml:4:13: objectives[0].budget: a budget is counted in good and bad events",
+        ),
         ("    indicator: {value: up}\n", "a.yaml:2:5: objectives[0]: an objective needs at least one of"),
     ];
     for (text, expected) in cases {
@@ -146,8 +183,16 @@ fn names_are_unique_across_files_and_escalations_are_known() {
     let objective = "objectives:\n  - name: a\n    indicator: {value: up}\n    target: 1\n    escalation: ghost\n";
     let sources = MemorySources::default().with_file("one.yaml", objective).with_file("two.yaml", objective);
     let error = load_objectives(&["one.yaml".into(), "two.yaml".into()], &sources).unwrap_err().to_string();
-    assert!(error.contains("two.yaml:2:11: objectives[0].name: there are two objectives named \"a\"; the other is at one.yaml:2:11"), "{error}");
-    assert!(error.contains("one.yaml:5:17: objectives[0].escalation: there is no escalation named \"ghost\""), "{error}");
+    assert!(
+        error.contains(
+            "two.yaml:2:11: objectives[0].name: there are two objectives named \"a\"; the other is at one.yaml:2:11"
+        ),
+        "{error}"
+    );
+    assert!(
+        error.contains("one.yaml:5:17: objectives[0].escalation: there is no escalation named \"ghost\""),
+        "{error}"
+    );
 }
 
 #[test]
@@ -160,13 +205,19 @@ fn the_contracts_service_file_is_read() {
         .with_variable("PLIMSOLL_ADMIN_KEY", "admin")
         .with_variable("PD_KEY", "pd")
         .with_variable("SLACK_WEBHOOK", "https://hooks.slack.example/x");
-    let loaded = load(Some(Path::new("etc/plimsoll.yaml")), &sources, &Flags::default()).map_err(|e| e.to_string()).unwrap();
+    let loaded =
+        load(Some(Path::new("etc/plimsoll.yaml")), &sources, &Flags::default()).map_err(|e| e.to_string()).unwrap();
     let Service { listen, keep, limits, channels, postgres, ingest_keys, .. } = &loaded.service;
     assert_eq!(listen.to_string(), "127.0.0.1:1877");
     assert_eq!((keep.resolution_10s.as_secs(), limits.body_bytes, limits.per_client), (172_800, 2 << 20, 50.0));
     assert_eq!(postgres[0].url.expose(), "postgres://watch@db/shop");
-    assert_eq!((ingest_keys[0].key.expose(), ingest_keys[0].origins.as_slice()), ("in", &["https://shop.example".to_owned()][..]));
-    assert!(matches!(&channels[0].config, ChannelConfig::PagerDuty { routing_key, .. } if routing_key.expose() == "pd"));
+    assert_eq!(
+        (ingest_keys[0].key.expose(), ingest_keys[0].origins.as_slice()),
+        ("in", &["https://shop.example".to_owned()][..])
+    );
+    assert!(
+        matches!(&channels[0].config, ChannelConfig::PagerDuty { routing_key, .. } if routing_key.expose() == "pd")
+    );
     assert_eq!(channels.len(), 5);
     assert_eq!(loaded.objectives.objectives.len(), 4);
     assert_eq!(loaded.files, [Path::new("etc/plimsoll.yaml"), Path::new("etc/alert-rules/a.yaml")]);
@@ -185,7 +236,10 @@ fn the_environment_overrides_the_file_and_flags_override_both() {
     assert_eq!((service.evaluate_every.as_secs(), service.limits.series), (7, 500));
     let bad = MemorySources::default().with_variable("PLIMSOLL_EVALUATE_EVERY", "soon");
     let error = load(None, &bad, &Flags::default()).unwrap_err().to_string();
-    assert!(error.starts_with("environment variable PLIMSOLL_EVALUATE_EVERY: evaluate_every: \"soon\" is not a duration"), "{error}");
+    assert!(
+        error.starts_with("environment variable PLIMSOLL_EVALUATE_EVERY: evaluate_every: \"soon\" is not a duration"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -204,10 +258,19 @@ fn bad_service_files_are_refused_with_their_place() {
         ("listen: 80\n", "etc/plimsoll.yaml:1:9: listen: expected text (put it in quotes), found the number 80"),
         ("listn: 1.2.3.4:5\n", "etc/plimsoll.yaml:1:1: listn: unknown field; did you mean `listen`?"),
         ("evaluate_every: 10m\n", "etc/plimsoll.yaml:1:17: evaluate_every: 10m is not between 1s and 5m"),
-        ("keys: {admin: [{env: NOT_SET}]}\n", "etc/plimsoll.yaml:1:22: keys.admin[0].env: the environment variable NOT_SET is not set"),
-        ("channels:\n  - {name: t, twilio: {from: x}}\n", "etc/plimsoll.yaml:2:23: channels[0].twilio: not supported by this version"),
+        (
+            "keys: {admin: [{env: NOT_SET}]}\n",
+            "etc/plimsoll.yaml:1:22: keys.admin[0].env: the environment variable NOT_SET is not set",
+        ),
+        (
+            "channels:\n  - {name: t, twilio: {from: x}}\n",
+            "etc/plimsoll.yaml:2:23: channels[0].twilio: not supported by this version",
+        ),
         ("engine: {prometheus: http://p}\n", "etc/plimsoll.yaml:1:9: engine: only `embedded` is supported"),
-        ("database: mysql://u:p4ss@h/d\n", "etc/plimsoll.yaml:1:11: database: expected a URL that begins with sqlite:// or postgres://"),
+        (
+            "database: mysql://u:p4ss@h/d\n",
+            "etc/plimsoll.yaml:1:11: database: expected a URL that begins with sqlite:// or postgres://",
+        ),
         ("objectives: [nothing/*.yaml]\n", "etc/plimsoll.yaml:1:14: objectives[0]: no file matches etc/nothing/*.yaml"),
         ("- a\n", "etc/plimsoll.yaml:1:1: expected a mapping, found a list"),
         ("a: [\n", "etc/plimsoll.yaml:"),
@@ -226,7 +289,10 @@ fn escalations_must_name_channels_that_exist() {
         .with_file("plimsoll.yaml", "objectives: o.yaml\nchannels: [{name: hook, webhook: {url: http://h/x}}]\n")
         .with_file("o.yaml", escalation);
     let error = load(None, &sources, &Flags::default()).unwrap_err().to_string();
-    assert_eq!(error, "o.yaml:3:35: escalations[0].levels[0].notify[0]: there is no channel named \"pager\"; known are hook");
+    assert_eq!(
+        error,
+        "o.yaml:3:35: escalations[0].levels[0].notify[0]: there is no channel named \"pager\"; known are hook"
+    );
 }
 
 #[test]

@@ -22,7 +22,9 @@ pub enum UnitError {
     #[error("{0:?} does not begin with a number")]
     NotANumber(String),
     /// The unit is unknown.
-    #[error("{0:?} is not a unit: known are ns, us, ms, s, m, h, d, w; %; B, kB, MB, GB, TB, KiB, MiB, GiB, TiB; /s, /min, /h; and currencies such as USD or USD/GB")]
+    #[error(
+        "{0:?} is not a unit: known are ns, us, ms, s, m, h, d, w; %; B, kB, MB, GB, TB, KiB, MiB, GiB, TiB; /s, /min, /h; and currencies such as USD or USD/GB"
+    )]
     UnknownUnit(String),
     /// A duration's unit is unknown or missing.
     #[error("{0:?} is not a duration such as 500ms, 30s, 10m, 1h30m, 30d or 24 months")]

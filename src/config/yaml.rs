@@ -20,7 +20,11 @@ pub struct Place {
 /// `file:line:column`, or just the source.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.line == 0 { f.write_str(&self.source) } else { write!(f, "{}:{}:{}", self.source, self.line, self.column) }
+        if self.line == 0 {
+            f.write_str(&self.source)
+        } else {
+            write!(f, "{}:{}:{}", self.source, self.line, self.column)
+        }
     }
 }
 
@@ -126,7 +130,9 @@ fn located(source: &Arc<str>, raw: Spanned<Raw>) -> Node {
         Raw::Float(n) => Value::Float(n),
         Raw::Text(text) => Value::Text(text),
         Raw::List(items) => Value::List(items.into_iter().map(|item| located(source, item)).collect()),
-        Raw::Map(entries) => Value::Map(entries.into_iter().map(|(k, v)| (key(source, k), located(source, v))).collect()),
+        Raw::Map(entries) => {
+            Value::Map(entries.into_iter().map(|(k, v)| (key(source, k), located(source, v))).collect())
+        }
     };
     Node { place, value }
 }

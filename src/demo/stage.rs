@@ -64,7 +64,8 @@ impl Stage {
         let mut stage = Self { wishes, folder, clock, say, receiver: None, peers: Vec::new(), configuration: None };
         let redis = stage.start_redis();
         let postgres = stage.start_postgres().await;
-        let text = service_file(&stage.folder, &stage.wishes, &receiver.addresses()?, redis.as_deref(), postgres.as_deref());
+        let text =
+            service_file(&stage.folder, &stage.wishes, &receiver.addresses()?, redis.as_deref(), postgres.as_deref());
         stage.receiver = Some(receiver);
         stage.configuration = Some(stage.configure(&text)?);
         Ok(stage)

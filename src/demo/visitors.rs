@@ -77,7 +77,8 @@ impl Visitors {
         let session = self.open_session().await?;
         loop {
             for page in PAGES {
-                self.command(&format!("/session/{session}/url"), json!({"url": format!("{}{page}", self.shop)})).await?;
+                self.command(&format!("/session/{session}/url"), json!({"url": format!("{}{page}", self.shop)}))
+                    .await?;
                 self.clock.sleep(Duration::from_millis(900)).await;
                 self.buy(&session).await?;
                 self.clock.sleep(Duration::from_millis(600)).await;

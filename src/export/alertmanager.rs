@@ -167,6 +167,8 @@ fn config(channel: &Receiver) -> Doc {
             }
             Doc::map(fields)
         }
-        ReceiverKind::Webhook { send_resolved } => Doc::map([("url_file", secret), ("send_resolved", flag(*send_resolved))]),
+        ReceiverKind::Webhook { send_resolved } => {
+            Doc::map([("url_file", secret), ("send_resolved", flag(*send_resolved))])
+        }
     }
 }

@@ -13,7 +13,8 @@ use crate::slo::{AlertRule, CompiledObjective, Objective, format_duration};
 
 /// A rule file for Prometheus 2.42 and later.
 pub fn rules_yaml(objectives: &[Arc<CompiledObjective>]) -> String {
-    let mut text = "# Written by `plimsoll export rules`. Needs Prometheus 2.42 or later (keep_firing_for).\n".to_owned();
+    let mut text =
+        "# Written by `plimsoll export rules`. Needs Prometheus 2.42 or later (keep_firing_for).\n".to_owned();
     text.push_str(&Doc::map([("groups", groups(objectives))]).render());
     text
 }
@@ -52,7 +53,8 @@ fn rule(objective: &Objective, rule: &AlertRule) -> Doc {
     duration("for", rule.hold);
     duration("keep_firing_for", rule.keep_firing);
     fields.push(("labels", Doc::map(rule.labels.iter().map(|(name, value)| (name, Doc::text(value))))));
-    let annotations = rule.annotations.iter().map(|(name, text)| (name.as_str(), Doc::text(annotation(text, objective, rule))));
+    let annotations =
+        rule.annotations.iter().map(|(name, text)| (name.as_str(), Doc::text(annotation(text, objective, rule))));
     fields.push(("annotations", Doc::map(annotations)));
     Doc::map(fields)
 }

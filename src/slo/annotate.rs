@@ -25,10 +25,8 @@ pub(crate) fn labels(objective: &Objective, severity: Severity) -> Labels {
 
 /// Summary, description, links, then the objective's own annotations (which win).
 pub(crate) fn annotations(objective: &Objective, what: &str, description: String) -> Vec<(String, String)> {
-    let mut all = vec![
-        ("summary".to_owned(), format!("{}: {what}", objective.title)),
-        ("description".to_owned(), description),
-    ];
+    let mut all =
+        vec![("summary".to_owned(), format!("{}: {what}", objective.title)), ("description".to_owned(), description)];
     all.extend(objective.runbook.iter().map(|link| ("runbook_url".to_owned(), link.clone())));
     all.extend(objective.dashboard.iter().map(|link| ("dashboard".to_owned(), link.clone())));
     all.retain(|(name, _)| !objective.annotations.contains_key(name));

@@ -10,8 +10,8 @@ use std::time::Duration;
 use super::annotate;
 use super::compiled::{AlertRule, Measure, RuleKind};
 use super::format::{format_duration, format_value};
-use super::number::{number, tidy};
 use super::judge::Judge;
+use super::number::{number, tidy};
 use super::objective::{Budget, CalendarPeriod, Objective, ObjectiveError, Unit, Window};
 use super::promql::{by, increase};
 use crate::base::Severity;
@@ -163,7 +163,8 @@ fn rule(objective: &Objective, burn: &Burn<'_>, measure: &Measure, tier: &BurnTi
     let (long, short) = (format_duration(tier.long), format_duration(tier.short));
     let what = format!("the error budget burns more than {} times too fast", number(tier.factor));
     let share = format_value((tier.budget_share * 1000.0).round() / 1000.0, Unit::Ratio);
-    let description = format!("Over {long} and over {short} {what}: at this rate {long} take {share} of the budget. {{{{labels}}}}");
+    let description =
+        format!("Over {long} and over {short} {what}: at this rate {long} take {share} of the budget. {{{{labels}}}}");
     AlertRule {
         id: format!("burn-{long}"),
         alert_name: annotate::alert_name(objective, &format!("BurnRate{long}")),

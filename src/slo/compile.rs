@@ -103,12 +103,16 @@ fn check(objective: &Objective) -> Result<(), ObjectiveError> {
 /// A label of the objective's own would hide a group's label of the same name.
 fn check_labels(objective: &Objective) -> Result<(), ObjectiveError> {
     let by = match &objective.indicator {
-        Indicator::Percentile { by, .. } | Indicator::Threshold { by, .. } | Indicator::Ratio { by, .. } => by.as_slice(),
+        Indicator::Percentile { by, .. } | Indicator::Threshold { by, .. } | Indicator::Ratio { by, .. } => {
+            by.as_slice()
+        }
         Indicator::Value { .. } => &[],
     };
     let fixed = ["objective", "severity", "team", "escalation"];
     match by.iter().find(|label| objective.labels.contains_key(*label) || fixed.contains(&label.as_str())) {
-        Some(label) => refuse("indicator", format!("groups by {label:?}, which is also a label of the objective's own")),
+        Some(label) => {
+            refuse("indicator", format!("groups by {label:?}, which is also a label of the objective's own"))
+        }
         None => Ok(()),
     }
 }
@@ -127,7 +131,10 @@ fn stay_comparison(level: &Level) -> Result<Option<Comparison>, ObjectiveError> 
         _ => false,
     };
     if !consistent {
-        return refuse(&path, "a level clears on the good side of its number: `above` with a lower `clear_below`, `below` with a higher `clear_above`");
+        return refuse(
+            &path,
+            "a level clears on the good side of its number: `above` with a lower `clear_below`, `below` with a higher `clear_above`",
+        );
     }
     Ok(inverse(clear))
 }

@@ -85,7 +85,12 @@ impl Judge {
                     return refuse("indicator.percentile.p", "a percentile lies above 0 and below 100");
                 }
                 let histogram = Histogram::new("indicator.percentile", of, filter)?;
-                Ok(Self::Percentile { histogram, metric: of.clone(), p: *p, groups: Groups::new(*over, by, worst_of, min)? })
+                Ok(Self::Percentile {
+                    histogram,
+                    metric: of.clone(),
+                    p: *p,
+                    groups: Groups::new(*over, by, worst_of, min)?,
+                })
             }
             Indicator::Threshold { of, below, filter, over, by, worst_of } => {
                 let histogram = Histogram::new("indicator.threshold", of, filter)?;
@@ -134,9 +139,7 @@ impl Judge {
                 let rates = format!("sum{}(rate({source}[{}]))", by(&labels), format_duration(groups.over));
                 groups.worst(format!("histogram_quantile({}, {rates})", number(percent(*p))), pick)
             }
-            Self::Share { part, total, groups, .. } => {
-                groups.worst(share(part, total, groups.over, &groups.all), pick)
-            }
+            Self::Share { part, total, groups, .. } => groups.worst(share(part, total, groups.over, &groups.all), pick),
             Self::Value { expr } => expr.clone(),
         }
     }

@@ -36,7 +36,10 @@ pub(crate) fn selector(path: &str, text: &str) -> Result<String, ObjectiveError>
     if plain && ranged {
         return Ok(text.to_owned());
     }
-    refuse(path, "expected a plain selector of counters such as orders_total{tier=\"gold\"}: functions and windows are added by the objective")
+    refuse(
+        path,
+        "expected a plain selector of counters such as orders_total{tier=\"gold\"}: functions and windows are added by the objective",
+    )
 }
 
 /// A histogram with matchers, from which the selectors of its parts are made.
@@ -64,7 +67,12 @@ impl Histogram {
     fn check(&self, path: &str) -> Result<(), ObjectiveError> {
         let selector = match parse(&self.native()) {
             Ok(Expr::VectorSelector(s)) if self.is_plain(&s) => s,
-            _ => return refuse(path, format!("{:?} is not a list of matchers such as service_name=\"shop\"", self.filter)),
+            _ => {
+                return refuse(
+                    path,
+                    format!("{:?} is not a list of matchers such as service_name=\"shop\"", self.filter),
+                );
+            }
         };
         if selector.matchers.matchers.iter().any(|m| m.name == "le" && m.op == MatchOp::Equal) {
             return refuse(path, "the bound comes from the threshold: leave `le` out");

@@ -68,7 +68,13 @@ impl Shop {
         }
         let (kept, duration_ms) = self.timed(async { self.cache.get(&key, self.clock.monotonic()) }).await;
         let outcome = if kept.is_some() { "hit" } else { "miss" };
-        self.timings.push(Timing::Cache { service: "shop-api", layer: "memory", operation: "get", outcome, duration_ms });
+        self.timings.push(Timing::Cache {
+            service: "shop-api",
+            layer: "memory",
+            operation: "get",
+            outcome,
+            duration_ms,
+        });
         if let Some(answer) = kept {
             return json_text(answer);
         }
@@ -89,7 +95,14 @@ impl Shop {
     ) -> Result<T, CatalogueError> {
         let (result, duration_ms) = self.timed(work).await;
         let error = result.is_err();
-        self.timings.push(Timing::Db { service: "shop-api", operation, system: "sqlite", statement, duration_ms, error });
+        self.timings.push(Timing::Db {
+            service: "shop-api",
+            operation,
+            system: "sqlite",
+            statement,
+            duration_ms,
+            error,
+        });
         result
     }
 }

@@ -33,7 +33,13 @@ pub enum Timing {
         error: bool,
     },
     /// A look-up in a cache.
-    Cache { service: &'static str, layer: &'static str, operation: &'static str, outcome: &'static str, duration_ms: f64 },
+    Cache {
+        service: &'static str,
+        layer: &'static str,
+        operation: &'static str,
+        outcome: &'static str,
+        duration_ms: f64,
+    },
 }
 
 /// Where the shop puts its timings.

@@ -31,7 +31,9 @@ fn redis() -> Vec<Panel> {
     let hits = rate("redis_keyspace_hits_total");
     let misses = rate("redis_keyspace_misses_total");
     vec![
-        Panel::new(Draw::Number, "Up", unit::NUMBER).query(format!("redis_up{{{I}}}"), "{{instance}}").bad_below(vec![(1.0, Critical)]),
+        Panel::new(Draw::Number, "Up", unit::NUMBER)
+            .query(format!("redis_up{{{I}}}"), "{{instance}}")
+            .bad_below(vec![(1.0, Critical)]),
         Panel::new(Draw::Gauge, "Memory of its limit", unit::RATIO)
             .query(format!("redis_memory_used_bytes{{{I}}} / (redis_memory_max_bytes{{{I}}} > 0)"), "{{instance}}")
             .max(1.0)
@@ -53,8 +55,10 @@ fn redis() -> Vec<Panel> {
             .query(rate("redis_evicted_keys_total"), "evicted {{instance}}")
             .query(rate("redis_expired_keys_total"), "expired {{instance}}"),
         Panel::new(Draw::Lines, "Keys", unit::NUMBER).query(format!("redis_db_keys{{{I}}}"), "{{instance}} {{db}}"),
-        Panel::new(Draw::Lines, "Commands", unit::PER_SECOND).query(rate("redis_commands_processed_total"), "{{instance}}"),
-        Panel::new(Draw::Lines, "Replicas", unit::NUMBER).query(format!("redis_connected_slaves{{{I}}}"), "{{instance}}"),
+        Panel::new(Draw::Lines, "Commands", unit::PER_SECOND)
+            .query(rate("redis_commands_processed_total"), "{{instance}}"),
+        Panel::new(Draw::Lines, "Replicas", unit::NUMBER)
+            .query(format!("redis_connected_slaves{{{I}}}"), "{{instance}}"),
     ]
 }
 
@@ -95,7 +99,10 @@ fn host() -> Vec<Panel> {
             )
             .max(1.0),
         Panel::new(Draw::Lines, "Memory in use", unit::RATIO)
-            .query(format!("1 - node_memory_MemAvailable_bytes{{{I}}} / node_memory_MemTotal_bytes{{{I}}}"), "{{instance}}")
+            .query(
+                format!("1 - node_memory_MemAvailable_bytes{{{I}}} / node_memory_MemTotal_bytes{{{I}}}"),
+                "{{instance}}",
+            )
             .max(1.0),
         Panel::new(Draw::Lines, "Disk", unit::BYTES_PER_SECOND)
             .query(rate("node_disk_read_bytes_total"), "read {{device}}")

@@ -14,7 +14,11 @@ pub(super) fn dashboard(_compiled: &[Arc<CompiledObjective>]) -> Dashboard {
     Dashboard {
         uid: "plimsoll-objectives",
         title: "Plimsoll: objectives",
-        variables: vec![Variable { name: "objective", label: "Objective", query: "label_values(slo:events_total, objective)" }],
+        variables: vec![Variable {
+            name: "objective",
+            label: "Objective",
+            query: "label_values(slo:events_total, objective)",
+        }],
         rows: vec![("Budgets", budgets()), ("Plimsoll itself", own_health())],
     }
 }

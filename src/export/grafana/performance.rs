@@ -41,7 +41,10 @@ pub(super) fn dashboard(compiled: &[Arc<CompiledObjective>]) -> Dashboard {
 fn api(compiled: &[Arc<CompiledObjective>]) -> Vec<Panel> {
     let errors = r#",http_response_status_code=~"5..""#;
     let error_ratio = |by: &str| {
-        format!("(sum by ({by}) (rate({REQUESTS}_count{{{SERVICE}{errors}}}[$__rate_interval])) or 0 * {all}) / {all}", all = rate(REQUESTS, "", by))
+        format!(
+            "(sum by ({by}) (rate({REQUESTS}_count{{{SERVICE}{errors}}}[$__rate_interval])) or 0 * {all}) / {all}",
+            all = rate(REQUESTS, "", by)
+        )
     };
     vec![
         Panel::new(Draw::Lines, "p95 by route", unit::SECONDS)

@@ -24,7 +24,11 @@ pub(super) fn dashboard(_compiled: &[Arc<CompiledObjective>]) -> Dashboard {
         uid: "plimsoll-web-vitals",
         title: "Plimsoll: web vitals",
         variables: vec![
-            Variable { name: "site", label: "Site", query: "label_values(web_vitals_ttfb_seconds_count, service_name)" },
+            Variable {
+                name: "site",
+                label: "Site",
+                query: "label_values(web_vitals_ttfb_seconds_count, service_name)",
+            },
             Variable { name: "device", label: "Device", query: "label_values(web_vitals_ttfb_seconds_count, device)" },
         ],
         rows: vec![("p75 of page views", totals()), ("By route", by_route()), ("How many", traffic())],
@@ -67,8 +71,10 @@ fn by_route() -> Vec<Panel> {
 
 fn traffic() -> Vec<Panel> {
     vec![
-        Panel::new(Draw::Lines, "Page views by device", unit::PER_SECOND)
-            .query(format!("sum by (device) (rate(web_vitals_ttfb_seconds_count{{{MATCHERS}}}[$__rate_interval]))"), "{{device}}"),
+        Panel::new(Draw::Lines, "Page views by device", unit::PER_SECOND).query(
+            format!("sum by (device) (rate(web_vitals_ttfb_seconds_count{{{MATCHERS}}}[$__rate_interval]))"),
+            "{{device}}",
+        ),
         Panel::new(Draw::Lines, "Page views by kind of navigation", unit::PER_SECOND).query(
             "sum by (navigation_type) (rate(web_vitals_ttfb_seconds_count{service_name=~\"$site\"}[$__rate_interval]))",
             "{{navigation_type}}",

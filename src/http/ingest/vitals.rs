@@ -10,8 +10,12 @@ use crate::ingest::Endpoint;
 use super::door::{Door, Size};
 use super::reply::reply;
 
-const DOOR: Door =
-    Door { endpoint: Endpoint::Vitals, types: &["application/json", "text/plain", ""], browser: true, beacon: true };
+const DOOR: Door = Door {
+    endpoint: Endpoint::Vitals,
+    types: &["application/json", "text/plain", ""],
+    browser: true,
+    size: Size::Beacon,
+};
 
 /// Takes a beacon. Every answer can be read by the page that sent it, if its origin is allowed.
 pub async fn post(State(api): State<Api>, request: Request) -> Response {

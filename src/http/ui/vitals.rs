@@ -32,9 +32,9 @@ pub(super) async fn page(
     let (window, hours) = WINDOWS.into_iter().find(|(name, _)| asked == Some(name)).unwrap_or(WINDOWS[0]);
     let now = api.clock.now();
     let start = now - Duration::from_secs(hours * 3600);
-    let rows = read(&api, start, now).await.map_err(|error| {
-        Problem::of(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
-    })?;
+    let rows = read(&api, start, now)
+        .await
+        .map_err(|error| Problem::of(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
     let body = html! {
         h1 { "Web vitals" }
         @if rows.is_empty() { (first_steps(&headers, window)) } @else { (table(&rows, window)) }

@@ -6,10 +6,6 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 use tokio::sync::{Mutex, watch};
 
-<<<<<<< HEAD
-=======
-use crate::base::{Severity, Timestamp};
->>>>>>> main
 use crate::base::bounded::cut;
 use crate::base::clock::BoxFuture;
 use crate::base::id::IncidentId;
@@ -153,11 +149,6 @@ impl Desk {
         self.live.lock().await.book.clone()
     }
 
-    /// The severities of the incidents that are not over, for metrics.
-    pub fn open_incidents(&self) -> Vec<Severity> {
-        self.open.read().clone()
-    }
-
     /// When the next level is due.
     pub(super) async fn next_level_at(&self) -> Option<Timestamp> {
         self.live.lock().await.book.next_level_at()
@@ -297,7 +288,8 @@ impl Gate for Desk {
     fn verdict<'a>(&'a self, envelope: &'a Envelope, _now: Timestamp) -> BoxFuture<'a, Decision> {
         Box::pin(async move {
             let id = envelope.notice.incident;
-            match self.live.lock().await.book.by_id(id).map(|r| r.incident.clone()) {
+            let live = self.live.lock().await.book.by_id(id).map(|r| r.incident.clone());
+            match live {
                 Some(incident) => still_wanted(&incident, envelope.generation),
                 // Over, or not one of ours (a drill); when the ledger cannot tell, it is sent.
                 None => match self.ledger.incident(id).await {

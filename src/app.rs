@@ -1,6 +1,5 @@
 //! The one place that builds concrete things and knows who needs whom.
 
-mod gate;
 mod metrics;
 mod readiness;
 pub mod settings;
@@ -163,9 +162,9 @@ fn assemble(plan: Plan, core: Core, clock: SharedClock) -> anyhow::Result<Assemb
     let recorder = Arc::new(recorder);
     let stats = Arc::new(EvaluatorStats::default());
     let evaluator = Evaluator::new(desk.clone(), engine.clone(), recorder.clone(), clock.clone(), stats.clone());
-    let gate = Arc::new(gate::Unanswered { desk: desk.clone() });
+
     let outbox = Arc::new(store.clone());
-    let dispatcher = Dispatcher::new(outbox, plan.senders, gate, clock.clone(), desk.outgoing());
+    let dispatcher = Dispatcher::new(outbox, plan.senders, desk.clone(), clock.clone(), desk.outgoing());
     let collectors = collect::build(settings::collect(&plan.service));
     let schedule = Schedule::new(collectors, recorder.clone(), clock.clone());
     let intake = Arc::new(Intake::new(plan.ingest, recorder.clone()));

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 use tokio::sync::{Mutex, watch};
 
-use crate::base::{Severity, Timestamp};
 use crate::base::bounded::cut;
 use crate::base::clock::BoxFuture;
 use crate::base::id::IncidentId;
+use crate::base::{Severity, Timestamp};
+use crate::notify::{Decision, Envelope, Gate};
 use crate::promql::SourceError;
 use crate::series::Known;
 use crate::slo::{BudgetReport, CompiledObjective, Escalation, Window};
@@ -19,7 +20,9 @@ use super::budget;
 use super::escalation::{self, Escalations};
 use super::incident::Policy;
 use super::ledger::{Ledger, LedgerError, Loaded};
-use super::model::{ActError, Action, AuditEntry, Incident, IncidentDetail, ObjectiveStatus, Objectives, OnCall};
+use super::model::{
+    ActError, Action, AuditEntry, Incident, IncidentDetail, IncidentState, ObjectiveStatus, Objectives, OnCall,
+};
 use super::plan;
 use super::settings::Settings;
 use super::status;
@@ -278,6 +281,35 @@ impl OnCall for Desk {
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
         Box::pin(async move { self.ledger.audit(since, limit).await.map_err(unstored) })
     }
+}
+
+impl Gate for Desk {
+    /// Void when the incident has moved on since the page was decided.
+    fn verdict<'a>(&'a self, envelope: &'a Envelope, _now: Timestamp) -> BoxFuture<'a, Decision> {
+        Box::pin(async move {
+            let id = envelope.notice.incident;
+            let live = self.live.lock().await.book.by_id(id).map(|r| r.incident.clone());
+            match live {
+                Some(incident) => still_wanted(&incident, envelope.generation),
+                // Over, or not one of ours (a drill); when the ledger cannot tell, it is sent.
+                None => match self.ledger.incident(id).await {
+                    Ok(Some(stored)) => still_wanted(&stored.record.incident, envelope.generation),
+                    Ok(None) | Err(_) => Decision::Send,
+                },
+            }
+        })
+    }
+}
+
+fn still_wanted(incident: &Incident, generation: u32) -> Decision {
+    if incident.generation == generation {
+        return Decision::Send;
+    }
+    Decision::Cancel(match (incident.state, &incident.acknowledged_by) {
+        (IncidentState::Resolved, _) => "resolved before it was sent".to_owned(),
+        (IncidentState::Acknowledged, Some(by)) => format!("acknowledged by {by} before it was sent"),
+        _ => "superseded by a newer page before it was sent".to_owned(),
+    })
 }
 
 impl Objectives for Desk {

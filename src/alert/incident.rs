@@ -189,7 +189,7 @@ fn notice(record: &Record) -> Notice {
 
 /// Annotations in the order in which people want them.
 fn in_order(incident: &Incident) -> Vec<(String, String)> {
-    const FIRST: [&str; 4] = ["description", "runbook", "dashboard", "value"];
+    const FIRST: [&str; 4] = ["description", "runbook_url", "dashboard", "value"];
     let known = FIRST.iter().filter_map(|name| incident.annotations.get_key_value(*name));
     let others = incident.annotations.iter().filter(|(name, _)| !FIRST.contains(&name.as_str()));
     known.chain(others).map(|(n, v)| (n.clone(), v.clone())).collect()

@@ -34,4 +34,4 @@ pub use model::{
     IncidentState, ObjectiveStatus, Objectives, OnCall, StatusKind, TimelineEntry,
 };
 pub use settings::Settings;
-pub use stats::EvaluatorStats;
+pub use stats::{EvaluatorStats, StatsSnapshot};

@@ -14,7 +14,7 @@ use crate::series::{Counters, Delta, Item};
 use crate::telemetry::{RegisterError, Telemetry};
 
 /// Who counts what.
-pub struct Own {
+pub(super) struct Own {
     /// What came in and what became of it.
     pub tally: Arc<Tally>,
     /// Series and journal.
@@ -42,7 +42,7 @@ fn labelled(name: &'static str, label: &str, value: f64) -> (Labels, f64) {
 }
 
 /// What the series loop calls at each tick.
-pub fn source(own: Own) -> Result<impl Fn(Timestamp) -> Vec<Item> + Send + Sync + 'static, RegisterError> {
+pub(super) fn source(own: Own) -> Result<impl Fn(Timestamp) -> Vec<Item> + Send + Sync + 'static, RegisterError> {
     let telemetry = Telemetry::new();
     let share = ProcessorShare { clock: own.clock.clone(), before: Mutex::new(None) };
     register_ingest(&telemetry, &own.tally)?;

@@ -9,7 +9,7 @@ use crate::http::{Check, Readiness};
 use crate::series::View;
 
 /// Looks at what is running.
-pub struct Watch {
+pub(super) struct Watch {
     /// The state of the journal.
     pub view: Arc<View>,
     /// When the last evaluation was.

@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use super::sources::Sources;
 
 /// Whether the path has to be searched for.
-pub fn is_pattern(path: &str) -> bool {
+pub(super) fn is_pattern(path: &str) -> bool {
     path.contains(['*', '?'])
 }
 
@@ -14,7 +14,7 @@ pub fn is_pattern(path: &str) -> bool {
 ///
 /// # Errors
 /// A folder that can't be listed, other than one that is not there.
-pub fn expand(pattern: &Path, sources: &dyn Sources) -> io::Result<Vec<PathBuf>> {
+pub(super) fn expand(pattern: &Path, sources: &dyn Sources) -> io::Result<Vec<PathBuf>> {
     let mut found = vec![PathBuf::new()];
     for part in pattern.components() {
         let text = part.as_os_str().to_string_lossy();

@@ -25,8 +25,8 @@ impl Context<'_> {
         let given = spellings.map(|name| fields.get(name));
         match &given {
             [Some(plain), None, None] => plain.name().map(Secret::new),
-            [None, Some(variable), None] => self.from_variable(variable),
-            [None, None, Some(file)] => self.from_file(file),
+            [None, Some(variable), None] => self.in_variable(variable),
+            [None, None, Some(file)] => self.in_file(file),
             [None, None, None] => None,
             _ => fields.at.fail(format!("more than one of {}", spellings.join(", "))),
         }
@@ -42,7 +42,7 @@ impl Context<'_> {
         secret
     }
 
-    fn from_variable(&self, at: &At<'_>) -> Option<Secret> {
+    fn in_variable(&self, at: &At<'_>) -> Option<Secret> {
         let name = at.name()?;
         match self.sources.variable(&name).filter(|value| !value.trim().is_empty()) {
             Some(value) => Some(Secret::new(value)),
@@ -51,7 +51,7 @@ impl Context<'_> {
         }
     }
 
-    fn from_file(&self, at: &At<'_>) -> Option<Secret> {
+    fn in_file(&self, at: &At<'_>) -> Option<Secret> {
         let path = self.folder.join(at.name()?);
         match self.sources.read(&path) {
             Ok(text) if !text.trim().is_empty() => Some(Secret::new(text.trim_end_matches(['\r', '\n']))),

@@ -38,7 +38,7 @@ pub struct Service {
     pub redis: Vec<Target>,
     /// PostgreSQL servers to watch.
     pub postgres: Vec<Target>,
-    /// Whether the machine that the service runs on is watched.
+    /// Whether this machine is watched.
     pub host: bool,
     /// Where messages go.
     pub channels: Vec<Channel>,

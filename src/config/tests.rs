@@ -218,7 +218,7 @@ fn the_contracts_service_file_is_read() {
     assert!(
         matches!(&channels[0].config, ChannelConfig::PagerDuty { routing_key, .. } if routing_key.expose() == "pd")
     );
-    assert_eq!(channels.len(), 5);
+    assert_eq!((channels.len(), loaded.service.host), (5, true));
     assert_eq!(loaded.objectives.objectives.len(), 4);
     assert_eq!(loaded.files, [Path::new("etc/plimsoll.yaml"), Path::new("etc/alert-rules/a.yaml")]);
 }

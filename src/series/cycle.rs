@@ -18,7 +18,7 @@ use super::archive::{Archive, ArchiveError, StoredChunk, Tick, Tier};
 use super::batch::{Batch, Item};
 use super::chunk::Chunk;
 use super::codec::Corrupt;
-use super::data::Block;
+use super::data::{Block, Series};
 use super::recover::Recovery;
 use super::slot::Slot;
 use super::stream::Stream;
@@ -165,19 +165,22 @@ impl Loop {
         self.archive.finish_block(block).await
     }
 
-    /// What each series has in a block: its increments, or only its value when it was idle. Nothing at all
-    /// when the process did not live in it.
+    /// What each series has in a block: its increments, or only its value when it was idle, because the next
+    /// start takes every value from the block that was compacted last. Nothing at all when the process did
+    /// not live in it and no sample that came later belongs to it.
     fn parts(&self, block: i64) -> Vec<Part> {
         let head = self.shared.head.read();
+        let block_of = |s: &Series| s.blocks.iter().find(|b| b.index == block).cloned();
         let lived = head.live.any(Slot::last_of_block(block - 1), Slot::last_of_block(block));
-        let part = |s: &super::data::Series| {
-            let found = s.blocks.iter().find(|b| b.index == block).cloned();
-            let base = s.base_of(block).cloned();
-            let there = !s.retired && (found.is_some() || (lived && base.is_some()));
+        if !lived && head.series.iter().all(|s| block_of(s).is_none()) {
+            return Vec::new();
+        }
+        let part = |s: &Series| {
+            let (found, base) = (block_of(s), s.base_of(block).cloned());
+            let there = !s.retired && (found.is_some() || base.is_some());
             there.then_some(Part { id: s.id, kind: s.kind, base, block: found })
         };
-        let parts: Vec<Part> = head.series.iter().filter_map(part).collect();
-        if lived || parts.iter().any(|p| p.block.is_some()) { parts } else { Vec::new() }
+        head.series.iter().filter_map(part).collect()
     }
 
     /// Expires what is older than it is to be kept.

@@ -2,7 +2,8 @@
 //!
 //! Open slots hold increments as they are; closed ones are appended to the block of their two hours and
 //! added to `base`. So the cumulative value now is `base` plus the open slots, and the value at any slot
-//! since the last compaction is the base of its block plus the block's increments up to it.
+//! since the last compaction is the base of its block plus the block's increments up to it. Most reads look
+//! at the last few minutes, so a few [`Mark`]s spare them the way from the block's start.
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use crate::sketch::{Bounds, Histogram};
 
 use super::batch::Observation;
 use super::slot::Slot;
-use super::stream::Stream;
+use super::stream::{Place, Stream};
 use super::total::{SeriesKind, Total};
 
 /// What closed in two hours.
@@ -23,6 +24,27 @@ pub(super) struct Block {
     pub(super) stream: Stream,
 }
 
+/// The closed slots between two marks, and how many marks are kept: together they reach back ten minutes.
+const MARK_EVERY: i64 = 30;
+const MARKS: usize = 3;
+
+/// The cumulative value at a place in a block.
+#[derive(Debug, Clone)]
+pub(super) struct Mark {
+    pub(super) block: i64,
+    /// Every slot up to this one is contained.
+    pub(super) through: Slot,
+    pub(super) total: Option<Arc<Total>>,
+    pub(super) place: Place,
+}
+
+impl Mark {
+    /// The last mark in a block that contains nothing after `through`.
+    pub(super) fn before(marks: &[Self], block: i64, through: Slot) -> Option<&Self> {
+        marks.iter().rfind(|m| m.block == block && m.through <= through)
+    }
+}
+
 /// One series.
 #[derive(Debug)]
 pub(super) struct Series {
@@ -32,6 +54,7 @@ pub(super) struct Series {
     /// Only the archive has its data; what comes for its labels is a new series.
     pub(super) retired: bool,
     pub(super) blocks: Vec<Arc<Block>>,
+    pub(super) marks: Vec<Mark>,
     /// Cumulative through the closed slots.
     pub(super) base: Option<Arc<Total>>,
     /// Increments of open slots, ascending.
@@ -56,6 +79,7 @@ impl Series {
             kind,
             retired: false,
             blocks: Vec::new(),
+            marks: Vec::new(),
             base: None,
             near: Vec::new(),
             open_samples: Vec::new(),
@@ -127,11 +151,25 @@ impl Series {
     /// Closes an increment that is later than all closed before.
     pub(super) fn close_increment(&mut self, slot: Slot, increment: &Total) {
         let base = self.base.clone();
-        self.block(slot.block(), base).stream.push_increment(slot, increment);
+        let place = self.block(slot.block(), base).stream.end();
+        self.mark(slot, place);
+        self.block(slot.block(), None).stream.push_increment(slot, increment);
         match &mut self.base {
             Some(sum) => Arc::make_mut(sum).add(increment),
             None => self.base = Some(Arc::new(increment.clone())),
         }
+    }
+
+    /// Marks the place before a slot's increment.
+    fn mark(&mut self, slot: Slot, place: Place) {
+        let (block, through) = (slot.block(), slot.plus(-1));
+        if self.marks.last().is_some_and(|m| m.block == block && through.index() - m.through.index() < MARK_EVERY) {
+            return;
+        }
+        if self.marks.len() == MARKS {
+            self.marks.remove(0);
+        }
+        self.marks.push(Mark { block, through, total: self.base.clone(), place });
     }
 
     /// Closes a sample that is later than all closed before.

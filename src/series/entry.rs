@@ -324,3 +324,99 @@ fn get_observation(from: &mut Get<'_>) -> Result<Observation, Corrupt> {
     let weight = u32::try_from(from.varint()?).map_err(|_| Corrupt)?;
     Ok(Observation { value, weight })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Never changes: what version 1 wrote is read for ever.
+    const KEPT: &[u8] = include_bytes!("../../tests/compat/v1/entry.bin");
+
+    fn series(r: SeriesRef) -> (Labels, SeriesKind) {
+        match r {
+            0 => (Labels::metric("orders_total", [("tier", "gold")]), SeriesKind::Counter),
+            1 => (Labels::metric("web_vitals_cls", [("route", "/ä")]), SeriesKind::Histogram),
+            _ => (Labels::metric("temperature", [("", "")]), SeriesKind::Sample),
+        }
+    }
+
+    fn draft(at: Timestamp) -> Draft {
+        let key = VitalKey { site: "shop".into(), id: "f3b1".into(), metric: "CLS".into() };
+        let report = VitalReport {
+            key: key.clone(),
+            sequence: Some(2),
+            value: 0.25,
+            delta: Some(-0.05),
+            is_final: true,
+            start: at,
+            received: at,
+            weight: 3,
+            labels: series(1).0,
+        };
+        let slot = Slot::of(at);
+        let observations = vec![Observation { value: 0.1, weight: 1 }, Observation { value: 0.2, weight: 7 }];
+        Draft {
+            settlements: vec![(1, Settlement { key, slot, value: 0.125, weight: 2 })],
+            changes: vec![
+                (0, Change::Add(slot.plus(-3), 2.0)),
+                (1, Change::Observe(slot, observations)),
+                (2, Change::Sample(Timestamp::from_millis(1_763_640_000_007), -1.5)),
+                (0, Change::Add(slot, 0.5)),
+            ],
+            reports: vec![(1, report)],
+        }
+    }
+
+    fn encode(at: Timestamp) -> Vec<u8> {
+        let known: Vec<(Labels, SeriesKind)> = (0..3).map(series).collect();
+        let mut encoder = Encoder::new(0x0123_4567_89ab_cdef);
+        encoder.encode(77, at, &draft(at), |r| (&known[r as usize].0, known[r as usize].1));
+        encoder.bytes().to_vec()
+    }
+
+    #[test]
+    fn version_1_is_written_and_read() {
+        let at = Timestamp::from_millis(1_763_640_004_321);
+        assert_eq!(encode(at), KEPT);
+        let entry = Dictionary::default().decode(KEPT).unwrap();
+        // The dictionary numbers series in the order in which they appear.
+        let number = |r: SeriesRef| [2, 1, 3][r as usize];
+        let draft = draft(at);
+        let numbered = Entry {
+            number: 77,
+            at,
+            archive: Some(0x0123_4567_89ab_cdef),
+            starts: true,
+            settlements: draft.settlements.into_iter().map(|(r, s)| (number(r), s)).collect(),
+            changes: draft.changes.into_iter().map(|(r, c)| (number(r), c)).collect(),
+            reports: draft.reports.into_iter().map(|(r, v)| (number(r), v)).collect(),
+        };
+        assert_eq!(entry, numbered);
+    }
+
+    #[test]
+    fn what_failed_to_be_written_is_explained_again() {
+        let known: Vec<(Labels, SeriesKind)> = (0..3).map(series).collect();
+        let of = |r: SeriesRef| (&known[r as usize].0, known[r as usize].1);
+        let at = Timestamp::from_secs(0);
+        let mut encoder = Encoder::new(1);
+        encoder.encode(1, at, &draft(at), of);
+        encoder.failed();
+        encoder.encode(1, at, &draft(at), of);
+        let again = encoder.bytes().to_vec();
+        encoder.written();
+        encoder.encode(2, at, &draft(at), of);
+        let mut dictionary = Dictionary::default();
+        assert_eq!(dictionary.decode(&again).unwrap().number, 1);
+        assert!(encoder.bytes().len() < again.len());
+        assert_eq!(dictionary.decode(encoder.bytes()).unwrap().changes.len(), 4);
+        assert_eq!(dictionary.get(2), Some(&series(0)));
+    }
+
+    #[test]
+    fn rubbish_is_refused() {
+        for length in 0..KEPT.len() {
+            assert_eq!(Dictionary::default().decode(&KEPT[..length]), Err(Corrupt), "cut at {length}");
+        }
+    }
+}

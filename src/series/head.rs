@@ -230,6 +230,7 @@ impl Head {
             }
             series.retired = true;
             series.base = None;
+            series.marks.clear();
             self.retired.push(series.id);
             self.by_labels.remove(&series.labels);
             if let Some(count) = self.per_service.get_mut(series.labels.value(SERVICE)) {

@@ -10,6 +10,14 @@ use super::codec::{BoundsTable, Corrupt, Get, Put};
 use super::slot::Slot;
 use super::total::{SeriesKind, Total};
 
+/// A place between two items.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Place {
+    offset: usize,
+    time: i64,
+    item: usize,
+}
+
 /// The data of one series.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Stream {
@@ -55,11 +63,21 @@ impl Stream {
         self.len += 1;
     }
 
+    /// The end: where the next item will be.
+    pub(super) fn end(&self) -> Place {
+        Place { offset: self.bytes.len(), time: self.last_time, item: self.len }
+    }
+
     /// The increments; empty when this holds samples.
     pub(super) fn increments(&self) -> impl Iterator<Item = Result<(Slot, Total), Corrupt>> + '_ {
-        let count = if self.kind == SeriesKind::Sample { 0 } else { self.len };
-        let mut from = Get(&self.bytes);
-        let mut time = 0;
+        self.increments_from(Place::default())
+    }
+
+    /// The increments from a place on.
+    pub(super) fn increments_from(&self, place: Place) -> impl Iterator<Item = Result<(Slot, Total), Corrupt>> + '_ {
+        let count = if self.kind == SeriesKind::Sample { 0 } else { self.len.saturating_sub(place.item) };
+        let mut from = Get(self.bytes.get(place.offset..).unwrap_or_default());
+        let mut time = place.time;
         (0..count).map(move |_| {
             time += from.zigzag()?;
             let total = match self.kind {

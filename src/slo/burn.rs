@@ -179,3 +179,52 @@ fn rule(objective: &Objective, burn: &Burn<'_>, measure: &Measure, tier: &BurnTi
         annotations: annotate::annotations(objective, &what, description),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tiers(objective: f64, days: f64) -> (Vec<(f64, String, String)>, Vec<String>) {
+        let window = Window::Rolling(Duration::from_secs_f64(days * 86_400.0));
+        let (tiers, remarks) = burn_tiers(&Budget { objective, window, burn: true });
+        (tiers.iter().map(|t| (t.factor, format_duration(t.long), format_duration(t.short))).collect(), remarks)
+    }
+
+    fn tier(factor: f64, long: &str, short: &str) -> (f64, String, String) {
+        (factor, long.to_owned(), short.to_owned())
+    }
+
+    #[test]
+    fn a_month_has_the_four_tiers_of_the_book() {
+        let expected =
+            vec![tier(14.4, "1h", "5m"), tier(6.0, "6h", "30m"), tier(3.0, "1d", "2h"), tier(1.0, "3d", "6h")];
+        assert_eq!(tiers(0.999, 30.0), (expected, Vec::new()));
+    }
+
+    #[test]
+    fn a_budget_of_thirty_days_is_spent_as_the_book_says() {
+        let window = Window::Calendar { period: CalendarPeriod::Month, time_zone: "UTC".into() };
+        let (tiers, _) = burn_tiers(&Budget { objective: 0.999, window, burn: true });
+        let shares: Vec<f64> = tiers.iter().map(|t| (t.budget_share * 1000.0).round() / 10.0).collect();
+        assert_eq!(shares, [2.0, 5.0, 10.0, 10.0]);
+    }
+
+    #[test]
+    fn tiers_that_are_too_long_for_the_window_are_left_out_and_said() {
+        let (week, remarks) = tiers(0.999, 7.0);
+        assert_eq!(week.len(), 3);
+        assert_eq!(remarks, ["burn tier 1x over 3d/6h is left out: its windows do not fit a budget of 7d"]);
+        let (day, _) = tiers(0.999, 1.0);
+        assert_eq!(day, [tier(14.4, "9m", "2m"), tier(6.0, "51m", "4m"), tier(3.0, "206m", "17m")]);
+    }
+
+    #[test]
+    fn what_can_never_fire_is_clamped_or_left_out_and_said() {
+        let (clamped, remarks) = tiers(0.9, 30.0);
+        assert_eq!(clamped[0].0, 9.0);
+        assert_eq!(remarks, ["burn tier 14.4x over 1h/5m is clamped to 9x: everything failing burns at 10x"]);
+        let (low, remarks) = tiers(0.5, 30.0);
+        assert_eq!(low.iter().map(|t| t.0).collect::<Vec<_>>(), [1.8, 1.0]);
+        assert_eq!(remarks.len(), 3);
+    }
+}

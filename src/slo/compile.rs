@@ -217,3 +217,6 @@ fn one_sided(comparison: Comparison) -> Option<f64> {
         Comparison::Between(..) => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

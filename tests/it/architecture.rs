@@ -131,6 +131,6 @@ fn the_architecture_page_names_every_module() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = std::fs::read_to_string(root.join("ARCHITECTURE.md")).expect("ARCHITECTURE.md is there");
     let modules: BTreeSet<String> = sources(&root.join("src")).iter().map(|p| module(&root.join("src"), p)).collect();
-    let missing: Vec<&String> = modules.iter().filter(|m| !page.contains(&format!("{m}"))).collect();
+    let missing: Vec<&String> = modules.iter().filter(|m| !page.contains(&m.to_string())).collect();
     assert!(missing.is_empty(), "ARCHITECTURE.md says nothing of {missing:?}");
 }

@@ -43,7 +43,8 @@ async fn send(url: String, sender: usize, ledger: Arc<Ledger>, stop: Arc<AtomicB
 }
 
 async fn value(url: &str, expression: &str) -> f64 {
-    let reply = client().get(format!("{url}/api/v1/query")).query(&[("query", expression)]).send().await;
+    let form: String = url::form_urlencoded::Serializer::new(String::new()).append_pair("query", expression).finish();
+    let reply = client().get(format!("{url}/api/v1/query?{form}")).send().await;
     let answer: Value = reply.expect("a reply").json().await.expect("JSON");
     let text = answer["data"]["result"][0]["value"][1].as_str().unwrap_or("0").to_owned();
     text.parse().expect("a number")

@@ -81,7 +81,8 @@ async fn exported_rules_fire_and_resolve_with_ours() {
         "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\nrule_files: [rules.yml]\nscrape_configs:\n\
          - {{job_name: plimsoll, honor_labels: true, static_configs: [{{targets: ['{target}']}}]}}\n"
     );
-    let prometheus = Prometheus::start(&config, &[("rules.yml", &rules)]).await;
+    let prometheus = Prometheus::start(&config, &[("rules.yml", &rules)]);
+    prometheus.wait_ready().await;
     let there = prometheus.url();
     let only = |expected: &'static [(&'static str, &'static str)]| {
         move |seen: &[(String, String)]| seen.iter().map(|(a, r)| (a.as_str(), r.as_str())).eq(expected.iter().copied())

@@ -34,6 +34,7 @@ async fn a_breach_climbs_for_half_an_hour() {
         "api-latency: p95 of http_server_request_duration_seconds is 734 ms (critical above 500 ms) for shop-api"
     );
     assert_eq!((incident.level, incident.next_level_at), (3, None));
+    assert_eq!(rig.desk.open_incidents(), [Severity::Critical]);
     assert_eq!(incident.url, format!("https://slo.example/incidents/{}", incident.id));
     let labels = incident.labels.to_string();
     assert_eq!(labels, r#"{objective="api-latency", service_name="shop-api", severity="critical"}"#);
@@ -306,4 +307,23 @@ async fn statuses_say_what_is_seen() {
     assert_eq!((status.status, status.value), (StatusKind::Critical, Some(0.6)), "an error keeps the state");
     assert_eq!(status.error.as_deref(), Some("the source is gone"));
     assert_eq!(rig.incident().await.state, IncidentState::Firing);
+}
+
+#[tokio::test]
+async fn the_gate_stops_pages_of_an_incident_that_moved_on() {
+    let mut rig = Rig::new(Duration::ZERO).await;
+    rig.set_latency(0.6);
+    rig.tick(5).await;
+    let page = rig.ledger.outbox()[0].envelope.clone();
+    assert_eq!(rig.desk.verdict(&page, rig.now()).await, Decision::Send);
+    let id = rig.incident().await.id;
+    act(&rig, id, Action::Acknowledge, "ann").await.unwrap();
+    let stopped = |reason: &str| Decision::Cancel(reason.to_owned());
+    assert_eq!(rig.desk.verdict(&page, rig.now()).await, stopped("acknowledged by ann before it was sent"));
+    act(&rig, id, Action::Unacknowledge, "ann").await.unwrap();
+    assert_eq!(rig.desk.verdict(&page, rig.now()).await, stopped("superseded by a newer page before it was sent"));
+    let newest = rig.ledger.outbox().last().unwrap().envelope.clone();
+    assert_eq!(rig.desk.verdict(&newest, rig.now()).await, Decision::Send);
+    act(&rig, id, Action::Resolve, "ann").await.unwrap();
+    assert_eq!(rig.desk.verdict(&newest, rig.now()).await, stopped("resolved before it was sent"));
 }

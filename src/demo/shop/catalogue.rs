@@ -45,15 +45,15 @@ const FILL: &str = "WITH RECURSIVE n(id) AS (SELECT 1 UNION ALL SELECT id + 1 FR
     INSERT INTO products SELECT id, 'Deck shoe no. ' || id, 1900 + (id * 37) % 12000 FROM n";
 
 /// The statements that the shop runs.
-pub mod statements {
+pub(super) mod statements {
     /// One page of products.
-    pub const LIST: &str = "SELECT id, name, price_cents FROM products WHERE id > ?1 ORDER BY id LIMIT 24";
+    pub(crate) const LIST: &str = "SELECT id, name, price_cents FROM products WHERE id > ?1 ORDER BY id LIMIT 24";
     /// One product.
-    pub const DETAIL: &str = "SELECT id, name, price_cents FROM products WHERE id = ?1";
+    pub(crate) const DETAIL: &str = "SELECT id, name, price_cents FROM products WHERE id = ?1";
     /// A search that has to read every row.
-    pub const SEARCH: &str = "SELECT id, name, price_cents FROM products WHERE name LIKE ?1 LIMIT 24";
+    pub(crate) const SEARCH: &str = "SELECT id, name, price_cents FROM products WHERE name LIKE ?1 LIMIT 24";
     /// A new order.
-    pub const ORDER: &str = "INSERT INTO orders (product, placed_ms) VALUES (?1, ?2)";
+    pub(crate) const ORDER: &str = "INSERT INTO orders (product, placed_ms) VALUES (?1, ?2)";
 }
 
 impl Catalogue {

@@ -60,7 +60,7 @@ impl From<ActError> for Problem {
             ActError::Store(source) => {
                 tracing::error!(error = %source, "incidents could not be read or changed");
                 let detail = "the database did not take the change or the question; try again, and see the log";
-                Self::of(StatusCode::SERVICE_UNAVAILABLE, detail)
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "Database unavailable", detail)
             }
         }
     }

@@ -410,3 +410,15 @@ fn a_sample_older_than_the_first_slot_survives_a_restart() {
         Step::Tick,
     ]);
 }
+
+#[test]
+fn a_block_with_nothing_but_a_late_sample_keeps_every_total() {
+    run(vec![
+        Step::Record { route: 0, events: 1, age: 0 },
+        Step::Advance { seconds: 7201 },
+        Step::Sample { age: 1 },
+        Step::Advance { seconds: 3720 },
+        Step::Tick,
+        Step::Compact,
+    ]);
+}

@@ -9,7 +9,9 @@ use crate::sketch::Histogram;
 
 use super::super::archive::StoredChunk;
 use super::super::chunk::Chunk;
+use super::super::data::Mark;
 use super::super::slot::Slot;
+use super::super::stream::Place;
 use super::super::total::{SeriesKind, Total};
 use super::forms::{Forms, bucket, derived, format_bound};
 use super::points::corrupt;
@@ -136,8 +138,12 @@ impl Edge {
         let block = self.slot.block();
         if !series.retired && block >= taken.memory_from {
             let found = series.blocks.iter().find(|b| b.index == block);
-            let increments = found.into_iter().flat_map(|b| b.stream.increments());
-            return sum_until(series.base_of(block).cloned(), increments, self.slot);
+            let (base, place) = match Mark::before(&series.marks, block, self.slot) {
+                Some(mark) => (mark.total.as_deref(), mark.place),
+                None => (series.base_of(block), Place::default()),
+            };
+            let increments = found.into_iter().flat_map(|b| b.stream.increments_from(place));
+            return sum_until(base.cloned(), increments, self.slot);
         }
         match self.chunks.of(series.id).first() {
             Some(stored) => self.in_chunk(stored),

@@ -16,7 +16,9 @@ use super::super::TICK;
 use super::super::archive::StoredChunk;
 use super::super::chunk::Chunk;
 use super::super::codec::Corrupt;
+use super::super::data::Mark;
 use super::super::slot::{Slot, slots_in};
+use super::super::stream::Place;
 use super::super::total::{SeriesKind, Total};
 use super::forms::{Forms, bucket, derived, format_bound};
 use super::taken::{Taken, TakenSeries};
@@ -106,10 +108,16 @@ impl<'a> Walk<'a> {
         let first = Slot::of(self.selection.start).block().max(taken.memory_from);
         let last = Slot::of(self.selection.end).block().min(taken.closed.block());
         for block in first..=last {
-            self.rebase(series.base_of(block));
             let (after, through) = (Slot::last_of_block(block - 1), Slot::last_of_block(block).min(taken.closed));
+            // The first sample wanted is after the start's own slot, if that has not ended yet.
+            let mark = Mark::before(&series.marks, block, Slot::of(self.selection.start).plus(-1));
+            let (base, place) = match mark {
+                Some(mark) => (mark.total.as_deref(), mark.place),
+                None => (series.base_of(block), Place::default()),
+            };
+            self.rebase(base);
             match series.blocks.iter().find(|b| b.index == block) {
-                Some(found) => self.piece(found.stream.increments(), after, through, TICK)?,
+                Some(found) => self.piece(found.stream.increments_from(place), after, through, TICK)?,
                 None => self.piece(std::iter::empty(), after, through, TICK)?,
             }
         }

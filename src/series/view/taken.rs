@@ -6,7 +6,7 @@ use crate::base::{Labels, Matcher, Timestamp};
 use crate::promql::{Selection, SourceError};
 
 use super::super::archive::{Archive, ArchiveError, StoredChunk};
-use super::super::data::{Block, Series};
+use super::super::data::{Block, Mark, Series};
 use super::super::live::Live;
 use super::super::slot::Slot;
 use super::super::total::{SeriesKind, Total};
@@ -21,6 +21,7 @@ pub(super) struct TakenSeries {
     pub(super) retired: bool,
     pub(super) forms: Forms,
     pub(super) blocks: Vec<Arc<Block>>,
+    pub(super) marks: Vec<Mark>,
     pub(super) base: Option<Arc<Total>>,
     pub(super) near: Vec<(Slot, Arc<Total>)>,
     pub(super) samples: Vec<(Timestamp, f64)>,
@@ -85,6 +86,7 @@ fn taken(series: &Series, forms: Forms) -> TakenSeries {
         retired: series.retired,
         forms,
         blocks: series.blocks.clone(),
+        marks: series.marks.clone(),
         base: series.base.clone(),
         near: series.near.clone(),
         samples: series.open_samples.clone(),

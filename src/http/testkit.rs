@@ -200,7 +200,7 @@ const INSTANT: &[(&str, &[(&str, f64)])] = &[
     ("keyspace_hits", &[("cache-1", 0.934), ("sessions", 0.61)]),
     ("redis_memory_max_bytes", &[("cache-1", 0.871)]),
     ("redis_memory_used_bytes", &[("cache-1", 1.87e9), ("sessions", 4.1e7)]),
-    ("redis_up", &[("cache-1", 1.0), ("sessions", 1.0)]),
+    ("redis_up)", &[("cache-1", 1.0), ("sessions", 1.0)]),
     ("redis_connected_clients", &[("cache-1", 214.0), ("sessions", 37.0)]),
     ("redis_commands_processed", &[("cache-1", 18_412.6), ("sessions", 1_204.2)]),
     ("redis_evicted", &[("cache-1", 12.4), ("sessions", 0.0)]),

@@ -57,6 +57,8 @@ async fn visit(browser: &Browser, server: &Server, paths: &[(&str, &str)], suffi
         browser.screenshot(&pictures().join(format!("{name}-{suffix}.png"))).await;
         let wide = browser.run("return document.documentElement.scrollWidth - innerWidth").await;
         assert!(wide.as_i64().unwrap() <= 0, "{path} is {wide} pixels wider than the {suffix} screen");
+        let cut = "const n = document.querySelector('header nav'); return n.scrollWidth - n.clientWidth";
+        assert_eq!(browser.run(cut).await, 0, "{path}: the navigation is cut off on the {suffix} screen");
         let styled = browser.run("return getComputedStyle(document.body).fontVariantNumeric").await;
         assert_eq!(styled, "tabular-nums", "{path} has no stylesheet");
         assert_eq!(browser.log().await, Vec::<String>::new(), "{path}");

@@ -135,6 +135,7 @@ async fn stores_show_their_figures() {
     let kit = Kit::new();
     let redis = page(&kit, "/redis").await.text;
     assert!(redis.contains("cache-1") && redis.contains("87.1\u{202f}%") && redis.contains("18\u{202f}413/s"));
+    assert!(redis.contains("14\u{202f}d"), "running for two weeks");
     let postgres = page(&kit, "/postgres").await.text;
     assert!(postgres.contains("main") && postgres.contains(">down<"), "the replica is down");
 }

@@ -2,6 +2,7 @@
 
 mod metrics;
 mod readiness;
+mod retention;
 pub mod settings;
 
 use std::collections::HashMap;
@@ -165,6 +166,8 @@ fn assemble(plan: Plan, core: Core, clock: SharedClock) -> anyhow::Result<Assemb
 
     let outbox = Arc::new(store.clone());
     let dispatcher = Dispatcher::new(outbox, plan.senders, desk.clone(), clock.clone(), desk.outgoing());
+    let retention =
+        retention::Retention { ledger: Arc::new(store.clone()), keep: plan.service.keep.audit, clock: clock.clone() };
     let collectors = collect::build(settings::collect(&plan.service));
     let schedule = Schedule::new(collectors, recorder.clone(), clock.clone());
     let intake = Arc::new(Intake::new(plan.ingest, recorder.clone()));
@@ -193,6 +196,7 @@ fn assemble(plan: Plan, core: Core, clock: SharedClock) -> anyhow::Result<Assemb
     tasks.spawn(Phase::Store, "archive", keeper.run(tasks.token(Phase::Store)));
     tasks.spawn(Phase::Notify, "dispatcher", dispatcher.run(tasks.token(Phase::Notify)));
     tasks.spawn(Phase::Judge, "evaluator", evaluator.run(tasks.token(Phase::Judge)));
+    tasks.spawn(Phase::Judge, "retention", retention.run(tasks.token(Phase::Judge)));
     tasks.spawn(Phase::Intake, "collectors", schedule.run(tasks.token(Phase::Intake)));
     let app = App { address: plan.service.listen, tasks, store, desk, view, clock, service: plan.service };
     Ok(Assembled { app, router: http::router(Api::with_edge(ports, edge)), server: plan.http.server })

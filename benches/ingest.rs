@@ -3,6 +3,12 @@
 //!
 //! `cargo bench --bench ingest -- [--events N] [--rounds N]`. Figures of a shared machine move; ratios move less.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    reason = "a measuring program: it reads the clock and stops at the first surprise"
+)]
+
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 

@@ -21,7 +21,8 @@ pub fn compile(objective: Arc<Objective>) -> Result<CompiledObjective, Objective
     check(&objective)?;
     let judge = Judge::new(&objective)?;
     let worst_is_high = worst_is_high(&objective);
-    let mut remarks = order_remark(&objective).into_iter().collect::<Vec<_>>();
+    let mut remarks: Vec<String> =
+        order_remark(&objective).into_iter().chain(short_window_remark(&objective)).collect();
     let mut rules = Vec::new();
     let mut comparisons = Vec::new();
     for level in &objective.levels {
@@ -209,6 +210,21 @@ fn order_remark(objective: &Objective) -> Option<String> {
     let misordered = is_high(warning) == is_high(critical) && if is_high(warning) { c < w } else { c > w };
     let value = |x| format_value(x, objective.unit);
     misordered.then(|| format!("critical ({}) is reached before warning ({})", value(c), value(w)))
+}
+
+/// Counters are sampled every 10 s, here and usually where Prometheus scrapes: a window of less than two
+/// samples' distance often holds only one, and one sample has no increase.
+const SHORTEST_WINDOW: Duration = Duration::from_secs(20);
+
+fn short_window_remark(objective: &Objective) -> Option<String> {
+    let over = match &objective.indicator {
+        Indicator::Percentile { over, .. } | Indicator::Threshold { over, .. } | Indicator::Ratio { over, .. } => *over,
+        Indicator::Value { .. } => return None,
+    };
+    (over < SHORTEST_WINDOW).then(|| {
+        let (over, least) = (super::format_duration(over), super::format_duration(SHORTEST_WINDOW));
+        format!("a window of {over} is shorter than two samples' distance ({least}): it will often have no value")
+    })
 }
 
 fn one_sided(comparison: Comparison) -> Option<f64> {

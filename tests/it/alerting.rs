@@ -29,7 +29,7 @@ objectives:
       ratio:
         good: http_server_request_duration_seconds_count{service_name="shop",http_response_status_code!~"5.."}
         total: http_server_request_duration_seconds_count{service_name="shop"}
-        over: 10s
+        over: 30s
     critical: {below: 90%, for: 0s}
     escalation: on-call
 escalations:

@@ -203,3 +203,16 @@ fn contradictions_are_refused_where_they_stand() {
         "indicator.value"
     );
 }
+
+#[test]
+fn a_window_that_is_often_without_value_is_remarked() {
+    let of = |seconds| {
+        let mut indicator = ratio(RatioSide::Good);
+        if let Indicator::Ratio { over, .. } = &mut indicator {
+            *over = Duration::from_secs(seconds);
+        }
+        compile(Arc::new(objective(indicator, Vec::new()))).unwrap().remarks
+    };
+    assert_eq!(of(20), Vec::<String>::new());
+    assert!(of(10)[0].contains("10s"), "{:?}", of(10));
+}

@@ -211,7 +211,7 @@ fn a_window_that_is_often_without_value_is_remarked() {
         if let Indicator::Ratio { over, .. } = &mut indicator {
             *over = Duration::from_secs(seconds);
         }
-        compile(Arc::new(objective(indicator, Vec::new()))).unwrap().remarks
+        compile(Arc::new(objective(indicator, critical(Comparison::Below(0.9))))).unwrap().remarks
     };
     assert_eq!(of(20), Vec::<String>::new());
     assert!(of(10)[0].contains("10s"), "{:?}", of(10));

@@ -44,11 +44,11 @@ lint:
 ## deny        licences, banned crates and sources of all dependencies
 deny:
 	@$(CARGO) deny --version >/dev/null 2>&1 || { echo "installing cargo-deny" && $(CARGO) install cargo-deny --version 0.20.2 --locked; }
-	$(CARGO) deny --offline check bans licenses sources
+	$(CARGO) deny check bans licenses sources
 
 ## bench       measure (see docs/performance.md)
 bench:
-	$(CARGO) bench --bench ingest
+	$(CARGO) bench --bench ingest --bench page
 
 ## dashboards  write what export writes for the shipped objectives into dashboards/
 dashboards:

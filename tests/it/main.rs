@@ -15,6 +15,7 @@ mod alerting;
 mod architecture;
 mod bad_input;
 mod collectors;
+mod dashboards;
 mod durability;
 mod exports;
 mod mail;

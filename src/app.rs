@@ -2,6 +2,7 @@
 
 mod metrics;
 mod readiness;
+mod reload;
 mod retention;
 pub mod settings;
 
@@ -18,7 +19,7 @@ use crate::base::SharedClock;
 use crate::collect::{self, Schedule};
 use crate::config::{Loaded, Service};
 use crate::egress;
-use crate::http::{self, Api, Edge, Ports};
+use crate::http::{self, Api, Edge, Ports, Reload};
 use crate::ingest::{self, Intake};
 use crate::lifecycle::{End, Phase, Tasks};
 use crate::notify::{self, Dispatcher, Sender};
@@ -28,11 +29,17 @@ use crate::slo::{CompiledObjective, Escalation};
 use crate::store::journal::FileJournal;
 use crate::store::sqlite::SqliteStore;
 
+use reload::Reloader;
+
+pub use reload::Read;
+
 /// What is not in the service file.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Options {
     /// Counts automated browsers as visitors, for the demonstration and for tests.
     pub allow_automated_browsers: bool,
+    /// Reads the configuration again, for `SIGHUP` and `POST /-/reload`.
+    pub read: Option<Read>,
 }
 
 /// The running service.
@@ -40,10 +47,7 @@ pub struct App {
     address: SocketAddr,
     tasks: Tasks,
     store: SqliteStore,
-    desk: Arc<Desk>,
-    view: Arc<View>,
-    clock: SharedClock,
-    service: Service,
+    reloader: Arc<Reloader>,
 }
 
 /// What a configuration comes to, checked before anything is opened.
@@ -54,6 +58,7 @@ struct Plan {
     ingest: ingest::Settings,
     http: http::Settings,
     service: Service,
+    read: Option<Read>,
 }
 
 /// What knows and decides.
@@ -94,19 +99,10 @@ impl App {
         self.tasks.run_until(stop, grace).await
     }
 
-    /// Takes the objectives and escalations of a new configuration; what else changed is named in the log
-    /// and holds from the next start.
-    ///
-    /// # Errors
-    /// The old configuration stays when the new one does not compile or cannot be stored.
-    pub async fn reload(&self, loaded: Loaded) -> anyhow::Result<()> {
-        let compiled = settings::compile(&loaded.objectives.objectives)?;
-        self.desk.reload(compiled.clone(), loaded.objectives.escalations, self.clock.now()).await?;
-        self.view.set_catalog(settings::catalog(&compiled));
-        if loaded.service != self.service {
-            tracing::warn!("the service file changed beyond its objectives: that part holds from the next start");
-        }
-        Ok(())
+    /// Reads the configuration again and takes its objectives and escalations. The log says what came of it.
+    pub async fn reload(&self) {
+        // The outcome is in the log; whoever sent the signal has no other place to look.
+        let _logged = self.reloader.reload().await;
     }
 
     /// Closes the database; call it when [`App::run_until`] has returned.
@@ -131,6 +127,7 @@ fn plan(loaded: Loaded, options: &Options, clock: &SharedClock) -> anyhow::Resul
         ingest,
         http: settings::http(&service)?,
         service,
+        read: options.read.clone(),
     })
 }
 
@@ -183,7 +180,15 @@ fn assemble(plan: Plan, core: Core, clock: SharedClock) -> anyhow::Result<Assemb
     let keeper = keeper.with_own_metrics(Arc::new(metrics::source(own)?));
     let evaluate_every = plan.service.evaluate_every;
     let watch = readiness::Watch { view: view.clone(), objectives: desk.clone(), evaluate_every };
-    let edge = Edge::new(plan.http.clone(), intake, Arc::new(watch), clock.clone());
+    let reloader = Arc::new(Reloader {
+        read: plan.read,
+        desk: desk.clone(),
+        view: view.clone(),
+        clock: clock.clone(),
+        service: plan.service.clone(),
+    });
+    let mut edge = Edge::new(plan.http.clone(), intake, Arc::new(watch), clock.clone());
+    edge.reload = Some(reloader.clone());
     let ports = Ports {
         clock: clock.clone(),
         engine,
@@ -198,7 +203,7 @@ fn assemble(plan: Plan, core: Core, clock: SharedClock) -> anyhow::Result<Assemb
     tasks.spawn(Phase::Judge, "evaluator", evaluator.run(tasks.token(Phase::Judge)));
     tasks.spawn(Phase::Judge, "retention", retention.run(tasks.token(Phase::Judge)));
     tasks.spawn(Phase::Intake, "collectors", schedule.run(tasks.token(Phase::Intake)));
-    let app = App { address: plan.service.listen, tasks, store, desk, view, clock, service: plan.service };
+    let app = App { address: plan.service.listen, tasks, store, reloader };
     Ok(Assembled { app, router: http::router(Api::with_edge(ports, edge)), server: plan.http.server })
 }
 

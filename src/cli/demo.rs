@@ -57,7 +57,7 @@ async fn demonstrate(config: Option<&Path>, args: &Args) -> anyhow::Result<Outco
         path: SystemSources.variable("PATH").unwrap_or_default(),
     };
     let mut stage = Stage::set(wishes, clock.clone(), say.clone()).await?;
-    let options = Options { allow_automated_browsers: true };
+    let options = Options { allow_automated_browsers: true, ..Options::default() };
     let app = App::start(stage.take_configuration()?, options, clock).await?;
     stage.open(&app).await?;
     let ended = app.run_until(stop, GRACE).await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::app::{App, Options};
+use crate::app::{App, Options, Read};
 use crate::base::{SharedClock, SystemClock};
 use crate::config::{self, Flags, Loaded, SystemSources};
 use crate::lifecycle::End;
@@ -65,14 +65,17 @@ pub fn run(file: Option<&Path>, args: &Args) -> anyhow::Result<Outcome> {
 async fn serve(file: Option<&Path>, args: &Args, loaded: Loaded) -> anyhow::Result<Outcome> {
     let traces = start_logs(args, loaded.service.telemetry_otlp.as_deref())?;
     let clock: SharedClock = Arc::new(SystemClock);
-    let app = App::start(loaded, Options::default(), clock).await?;
+    let (again, flags) = (file.map(Path::to_owned), args.flags());
+    let read: Read = Arc::new(move || config::load(again.as_deref(), &SystemSources, &flags));
+    let options = Options { read: Some(read), ..Options::default() };
+    let app = App::start(loaded, options, clock).await?;
     tracing::info!(address = %app.address(), "listening; the overview is at http://{}/", app.address());
     let mut reload = signal(SignalKind::hangup())?;
     let ended = {
         let app = &app;
         let reloading = async {
             while reload.recv().await.is_some() {
-                reload_from(app, file, args).await;
+                app.reload().await;
             }
         };
         let stop = stop_signal()?;
@@ -86,17 +89,6 @@ async fn serve(file: Option<&Path>, args: &Args, loaded: Loaded) -> anyhow::Resu
         traces.shutdown()?;
     }
     conclude(ended)
-}
-
-/// An invalid configuration is refused, and the old one stays.
-async fn reload_from(app: &App, file: Option<&Path>, args: &Args) {
-    match config::load(file, &SystemSources, &args.flags()) {
-        Ok(loaded) => match app.reload(loaded).await {
-            Ok(()) => tracing::info!("configuration reloaded"),
-            Err(error) => tracing::error!("configuration not reloaded, the old one stays: {error:#}"),
-        },
-        Err(errors) => tracing::error!("configuration not reloaded, the old one stays: {errors}"),
-    }
 }
 
 /// Logs, and traces where an endpoint is configured.

@@ -13,6 +13,7 @@ pub mod metrics;
 pub mod performance;
 pub mod problem;
 pub mod prom;
+pub mod reload;
 mod same_origin;
 pub mod sdk;
 pub mod server;
@@ -29,6 +30,7 @@ pub use auth::{Origin, OriginError};
 pub use client::{Network, NetworkError};
 pub use health::{Check, Readiness};
 pub use problem::Problem;
+pub use reload::Reload;
 pub use server::serve;
 pub use settings::{IngestKey, Keys, Limits, Rate, ServerSettings, Settings};
 pub use state::{Api, Edge, Ports};
@@ -44,6 +46,7 @@ pub fn router(api: Api) -> Router {
         .merge(browser_routes("/ingest"))
         .merge(ingest_routes())
         .merge(read_routes())
+        .route("/-/reload", post(reload::post))
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready));
     if let Some(name) = settings.browser_prefix.as_deref().map(|p| p.trim_matches('/')).filter(|p| *p != "ingest") {

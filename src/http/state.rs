@@ -11,6 +11,7 @@ use crate::series::{Known, Recorder};
 
 use super::health::{AlwaysReady, Readiness};
 use super::limits::RateLimits;
+use super::reload::Reload;
 use super::settings::Settings;
 
 /// The ports of the HTTP side.
@@ -39,13 +40,15 @@ pub struct Edge {
     pub readiness: Arc<dyn Readiness>,
     /// The buckets of clients and keys.
     pub rates: RateLimits,
+    /// Reads the configuration again, where there is one.
+    pub reload: Option<Arc<dyn Reload>>,
 }
 
 impl Edge {
     /// An edge with these settings.
     pub fn new(settings: Settings, intake: Arc<Intake>, readiness: Arc<dyn Readiness>, clock: SharedClock) -> Self {
         let rates = RateLimits::new(&settings, clock);
-        Self { settings, intake, readiness, rates }
+        Self { settings, intake, readiness, rates, reload: None }
     }
 }
 

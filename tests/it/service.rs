@@ -100,3 +100,35 @@ async fn health_readiness_and_own_metrics() {
     assert!(text.contains(r#"http_server_request_duration_seconds_count{"#), "{text}");
     assert!(service.stop().await.success(), "{}", service.log());
 }
+
+#[tokio::test]
+async fn a_reload_takes_what_is_valid_and_keeps_the_old_otherwise() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = |name: &str| format!("objectives:\n  - {{name: {name}, indicator: {{value: up}}, target: 1}}\n");
+    std::fs::write(folder.path().join("rules.yaml"), rules("first")).unwrap();
+    let service = Plimsoll::start(folder.path(), "objectives: [rules.yaml]\n").await;
+    let names = || async {
+        let answer = client().get(format!("{}/api/objectives", service.url())).send().await.unwrap();
+        let answer: Value = answer.json().await.unwrap();
+        answer["objectives"][0]["name"].as_str().unwrap_or_default().to_owned()
+    };
+    let reload = || client().post(format!("{}/-/reload", service.url())).send();
+    assert_eq!(names().await, "first");
+    std::fs::write(folder.path().join("rules.yaml"), rules("second")).unwrap();
+    assert_eq!(reload().await.unwrap().status(), 200);
+    assert_eq!(names().await, "second");
+    std::fs::write(folder.path().join("rules.yaml"), "objectives:\n  - {name: third, indicater: {}}\n").unwrap();
+    let refused = reload().await.unwrap();
+    assert_eq!(refused.status(), 422);
+    let problem: Value = refused.json().await.unwrap();
+    assert!(problem["detail"].as_str().unwrap().contains("rules.yaml:2:"), "{problem}");
+    assert_eq!(names().await, "second");
+    // The signal does the same.
+    std::fs::write(folder.path().join("rules.yaml"), rules("fourth")).unwrap();
+    service.signal("HUP");
+    crate::support::wait::until("SIGHUP reloads", Duration::from_secs(10), || async {
+        let name = names().await;
+        if name == "fourth" { Ok(()) } else { Err(name) }
+    })
+    .await;
+}

@@ -48,6 +48,11 @@ impl Plimsoll {
         self.wait_ready().await;
     }
 
+    /// A signal by its name.
+    pub fn signal(&self, name: &str) {
+        self.process.signal(name);
+    }
+
     /// SIGTERM, and the exit status.
     pub async fn stop(&mut self) -> std::process::ExitStatus {
         self.process.terminate();

@@ -38,7 +38,12 @@ impl Process {
 
     /// SIGTERM.
     pub fn terminate(&self) {
-        let status = Command::new("kill").arg(self.id().to_string()).status();
+        self.signal("TERM");
+    }
+
+    /// A signal by its name.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").args(["-s", name, &self.id().to_string()]).status();
         assert!(status.is_ok_and(|s| s.success()), "{} could not be signalled", self.name);
     }
 }

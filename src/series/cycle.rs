@@ -2,8 +2,8 @@
 //! archives them, and only then trims the journal; every two hours it compacts, every hour it expires.
 //!
 //! A tick that the archive refuses is kept and tried again, the same bytes, until it is taken; meanwhile
-//! nothing closes and the journal keeps everything. When told to stop, it closes all slots and archives
-//! them, so that the next start has nothing to replay.
+//! nothing closes and the journal keeps everything. When told to stop, it closes and archives all slots that
+//! are over; the present one stays in the journal, and the next start goes on counting in it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -69,7 +69,7 @@ impl Loop {
         &self.recovery
     }
 
-    /// Ticks until `stop` is cancelled; then archives everything and ends the writer.
+    /// Ticks until `stop` is cancelled; then archives all slots that are over and ends the writer.
     pub async fn run(mut self, stop: CancellationToken) {
         loop {
             let now = self.clock.now();
@@ -95,7 +95,8 @@ impl Loop {
 
     async fn stop(mut self) {
         self.stopping.store(true, Ordering::Relaxed);
-        // What is left from an earlier tick first, then everything that is open.
+        let _stopped = self.queue.send(Command::Settle).await;
+        // What is left from an earlier tick first, then everything that is over.
         let done = self.archive_next(true).await && self.archive_next(true).await;
         if !done {
             tracing::error!("the archive did not take the last slots; the journal keeps them for the next start");

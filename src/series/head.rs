@@ -173,12 +173,17 @@ impl Head {
         }
     }
 
-    /// Closes the slots whose time is over, or all of them, and returns what the archive is to keep.
+    /// Closes the slots that no event may name any more, or with `everything` all that are over, and returns
+    /// what the archive is to keep.
+    ///
+    /// The present slot never closes. What comes in it after a restart would have to count in the next one, and
+    /// for a minute every rate over it would be off by that much; what had closed in it would be stamped with
+    /// an end that is yet to come, where no reader looks.
     pub(super) fn close(&mut self, now: Timestamp, everything: bool) -> Option<Tick> {
         let current = self.current_slot(now);
         Arc::make_mut(&mut self.live).carry_on(current);
         let before = self.closed;
-        let through = if everything { self.last_open(now) } else { Slot::ended_by(now - OPEN_FOR) };
+        let through = Slot::ended_by(if everything { now } else { now - OPEN_FOR });
         if through <= before {
             return None;
         }
@@ -202,11 +207,6 @@ impl Head {
             vitals,
             forget_settled_before,
         })
-    }
-
-    fn last_open(&self, now: Timestamp) -> Slot {
-        let open = self.series.iter().filter_map(|s| s.near.last()).map(|(slot, _)| *slot).max();
-        Slot::of(now).max(open.unwrap_or(Slot::NONE))
     }
 
     /// The last block that may be compacted.

@@ -197,14 +197,15 @@ pub(super) fn replay(
     Ok((found, segments))
 }
 
-/// Before the first tick nothing has closed, however long ago it was that the journal was written.
+/// Before the first tick nothing has closed, however long ago it was that the journal was written: else what
+/// is still open in a block would count as closed, and the block be compacted without it.
 fn reopen(head: &mut Head) {
-    if let Some(first) = head.series.iter().filter_map(|s| s.near.first()).map(|(slot, _)| *slot).min() {
+    let increments = head.series.iter().filter_map(|s| s.near.first()).map(|(slot, _)| *slot);
+    let samples = head.series.iter().filter_map(|s| s.open_samples.first()).map(|(at, _)| Slot::of(*at));
+    if let Some(first) = increments.chain(samples).min() {
         head.closed = head.closed.min(first.plus(-1));
     }
-    let samples = head.series.iter().filter_map(|s| s.open_samples.first()).map(|(at, _)| Slot::of(*at));
-    let first = samples.chain([head.closed.plus(1)]).min().unwrap_or(head.closed);
-    head.memory_from = head.memory_from.min(first.block());
+    head.memory_from = head.memory_from.min(head.closed.plus(1).block());
 }
 
 impl Replay<'_> {

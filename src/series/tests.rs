@@ -2,6 +2,7 @@
 
 mod crash;
 mod reading;
+mod restart;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -58,7 +58,7 @@ impl View {
     }
 
     async fn samples(&self, selection: &Selection) -> Result<Vec<SeriesSamples>, SourceError> {
-        let taken = taken::Taken::new(&self.shared, &selection.matchers, self.clock.now());
+        let taken = taken::Taken::new(&self.shared, &selection.matchers, self.clock.now())?;
         let chunks = taken.archived(self.archive.as_ref(), selection).await?;
         let mut budget = MAX_SAMPLES;
         let mut out = Vec::new();

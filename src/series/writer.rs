@@ -48,7 +48,7 @@ pub(super) enum Command {
     Record(Batch, Ticket),
     /// Settle the web vitals that are due.
     Settle,
-    /// Close the slots whose time is over, or all.
+    /// Close the slots that no event may name any more, or all that are over.
     Close { everything: bool, reply: oneshot::Sender<Option<Tick>> },
     /// The archive has everything up to here: trim.
     Archived { through: Slot, entry: u64 },

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::base::Matcher;
+use crate::promql::{Selection, Source};
 
 /// Where the next failure strikes, and whether the operation took effect although its answer was lost.
 #[derive(Debug, Clone, Default)]
@@ -290,6 +291,18 @@ impl World {
         self.rig.view.increases(&matchers, start, self.clock.now()).await.unwrap()
     }
 
+    /// How much each counter grows over its samples up to now; a series that returned began at zero again.
+    async fn growth(&self, name: &str) -> Vec<(Labels, f64)> {
+        let matchers = vec![Matcher::equal("__name__", name)];
+        let selection = Selection { matchers, start: START - Duration::from_secs(86_400), end: self.clock.now() };
+        let found = self.rig.view.select(&selection).await.unwrap();
+        let grown = |floats: &[(Timestamp, f64)]| -> f64 {
+            let pairs = std::iter::once(0.0).chain(floats.iter().map(|s| s.1)).zip(floats);
+            pairs.map(|(before, (_, v))| if *v < before { *v } else { v - before }).sum()
+        };
+        found.into_iter().map(|s| (s.labels, grown(&s.floats))).collect()
+    }
+
     /// Commits one batch; what is due settles with it.
     fn commit(&mut self, batch: Batch) -> Result<Recorded, RecordError> {
         let refused = self.faults.0.lock().journal;
@@ -305,6 +318,8 @@ impl World {
         };
         assert_eq!(self.increases("events_total").await, expected("events_total"));
         assert_eq!(self.increases("latency_seconds_count").await, expected("latency_seconds_count"));
+        assert_eq!(self.growth("events_total").await, expected("events_total"));
+        assert_eq!(self.growth("latency_seconds_count").await, expected("latency_seconds_count"));
         let settled = self.increases("web_vitals_lcp_seconds_count").await;
         let n = self.model.settled.len();
         assert_eq!(settled.iter().map(|(_, v)| *v).sum::<f64>(), n as f64);
@@ -316,13 +331,9 @@ impl World {
         pending.sort_unstable();
         expected.sort_unstable();
         assert_eq!(pending, expected);
-        let selection = crate::promql::Selection { matchers: vec![Matcher::equal("__name__", "gauge")], start, end };
-        let samples: Vec<(Timestamp, f64)> = crate::promql::Source::select(&self.rig.view, &selection)
-            .await
-            .unwrap()
-            .into_iter()
-            .flat_map(|s| s.floats)
-            .collect();
+        let selection = Selection { matchers: vec![Matcher::equal("__name__", "gauge")], start, end };
+        let found = self.rig.view.select(&selection).await.unwrap();
+        let samples: Vec<(Timestamp, f64)> = found.into_iter().flat_map(|s| s.floats).collect();
         let expected: Vec<(Timestamp, f64)> = self.model.samples.iter().map(|(t, v)| (*t, *v)).collect();
         assert_eq!(samples, expected);
     }
@@ -418,6 +429,22 @@ fn a_block_with_nothing_but_a_late_sample_keeps_every_total() {
         Step::Advance { seconds: 7201 },
         Step::Sample { age: 1 },
         Step::Advance { seconds: 3720 },
+        Step::Tick,
+        Step::Compact,
+    ]);
+}
+
+/// Nothing had closed before the crash, so the sample's block must not be compacted before it has.
+#[test]
+fn a_sample_that_was_never_archived_is_not_compacted_away() {
+    run(vec![
+        Step::Sample { age: 0 },
+        Step::Advance { seconds: 3000 },
+        Step::Sample { age: 0 },
+        Step::Advance { seconds: 3386 },
+        Step::Kill { closing: false },
+        Step::Compact,
+        Step::Advance { seconds: 4535 },
         Step::Tick,
         Step::Compact,
     ]);

@@ -81,7 +81,7 @@ async fn differences(
     start: Timestamp,
     end: Timestamp,
 ) -> Result<Vec<(Labels, Forms, Total)>, SourceError> {
-    let taken = Taken::new(&view.shared, matchers, view.clock.now());
+    let taken = Taken::new(&view.shared, matchers, view.clock.now())?;
     let before = Edge::fetch(view, &taken, start, false).await?;
     let after = Edge::fetch(view, &taken, end, true).await?;
     let mut out = Vec::new();
@@ -182,7 +182,7 @@ async fn foreign(
     end: Timestamp,
 ) -> Result<Vec<(Labels, f64)>, SourceError> {
     let selection = Selection { matchers: matchers.to_vec(), start: start - LOOKBACK - Duration::from_millis(1), end };
-    let mut taken = Taken::new(&view.shared, matchers, view.clock.now());
+    let mut taken = Taken::new(&view.shared, matchers, view.clock.now())?;
     taken.series.retain(|s| s.kind == SeriesKind::Sample);
     let chunks = taken.archived(view.archive.as_ref(), &selection).await?;
     let (mut samples, mut budget) = (Vec::new(), super::MAX_SAMPLES);

@@ -138,7 +138,7 @@ impl<'a> Walk<'a> {
             for (slot, increment) in near.iter().filter(|(slot, _)| *slot >= current) {
                 self.grow((*slot).min(current).start(), increment)?;
             }
-            self.emit(self.selection.end.min(taken.now).max(taken.closed.end()))?;
+            self.emit(self.selection.end.min(taken.now))?;
         }
         Ok(())
     }

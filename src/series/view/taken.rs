@@ -1,4 +1,7 @@
 //! What a read takes from the head.
+//!
+//! After the clock was set back, slots may have closed that are not over. Their samples would be stamped in
+//! the future, where no read looks, so to readers they are still open.
 
 use std::sync::Arc;
 
@@ -6,12 +9,14 @@ use crate::base::{Labels, Matcher, Timestamp};
 use crate::promql::{Selection, SourceError};
 
 use super::super::archive::{Archive, ArchiveError, StoredChunk};
+use super::super::codec::Corrupt;
 use super::super::data::{Block, Mark, Series};
 use super::super::live::Live;
 use super::super::slot::Slot;
 use super::super::total::{SeriesKind, Total};
 use super::super::writer::Shared;
 use super::forms::Forms;
+use super::points::corrupt;
 
 /// One series at one instant.
 pub(super) struct TakenSeries {
@@ -35,11 +40,29 @@ impl TakenSeries {
             None => self.base.as_deref(),
         }
     }
+
+    /// Opens the closed slots from `first` on: their increments move from the base to the open ones.
+    fn reopen(&mut self, first: Slot) -> Result<(), Corrupt> {
+        let mut base = self.base_of(first.block()).cloned();
+        let mut open = Vec::new();
+        for block in self.blocks.iter().filter(|b| b.index >= first.block()) {
+            for increment in block.stream.increments() {
+                match increment? {
+                    (slot, increment) if slot < first => Total::add_to(&mut base, &increment),
+                    (slot, increment) => open.push((slot, Arc::new(increment))),
+                }
+            }
+        }
+        self.base = base.map(Arc::new);
+        self.near.splice(..0, open);
+        Ok(())
+    }
 }
 
 /// The series that match, at one instant.
 pub(super) struct Taken {
     pub(super) now: Timestamp,
+    /// Every slot up to this one is closed, and over.
     pub(super) closed: Slot,
     pub(super) memory_from: i64,
     pub(super) live: Arc<Live>,
@@ -47,7 +70,18 @@ pub(super) struct Taken {
 }
 
 impl Taken {
-    pub(super) fn new(shared: &Shared, matchers: &[Matcher], now: Timestamp) -> Self {
+    pub(super) fn new(shared: &Shared, matchers: &[Matcher], now: Timestamp) -> Result<Self, SourceError> {
+        let mut taken = Self::of_head(shared, matchers, now);
+        let current = taken.current();
+        if taken.closed >= current {
+            taken.closed = current.plus(-1);
+            let mut ours = taken.series.iter_mut().filter(|s| s.kind != SeriesKind::Sample);
+            ours.try_for_each(|s| s.reopen(current)).map_err(corrupt)?;
+        }
+        Ok(taken)
+    }
+
+    fn of_head(shared: &Shared, matchers: &[Matcher], now: Timestamp) -> Self {
         let head = shared.head.read();
         let take = |series: &Series| {
             let forms = Forms::of(&series.labels, series.kind, matchers)?;

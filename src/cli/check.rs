@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::{self, ConfigErrors, Flags, Objectives, SystemSources};
+use crate::sketch::format_le;
 use crate::slo::burn::{burn_tiers, nominal_length};
 use crate::slo::{
     AlertRule, Budget, CalendarPeriod, CompiledObjective, Escalation, RuleKind, Window, compile, format_duration,
-    format_le, format_value,
+    format_value,
 };
 
 use super::{Outcome, complain, print};

@@ -16,8 +16,9 @@ use axum::routing::get;
 
 use super::Api;
 use crate::base::{Labels, METRIC_NAME};
-use crate::series::{Exposed, ExposedValue, MetricType, format_bound};
+use crate::series::{Exposed, ExposedValue, MetricType};
 use crate::sketch::Histogram;
+use crate::sketch::format_le;
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -116,7 +117,7 @@ fn sample(out: &mut String, name: &str, exposed: &Exposed) {
 
 fn histogram(out: &mut String, name: &str, labels: &Labels, h: &Histogram) {
     for (bound, count) in h.cumulative().chain([(f64::INFINITY, h.count())]) {
-        line(out, name, "_bucket", labels, Some(&format_bound(bound)), count as f64);
+        line(out, name, "_bucket", labels, Some(&format_le(bound)), count as f64);
     }
     line(out, name, "_sum", labels, None, h.sum());
     line(out, name, "_count", labels, None, h.count() as f64);

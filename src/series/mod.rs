@@ -69,7 +69,7 @@ pub use recover::{OpenError, Recovery};
 pub use settings::{JournalSync, Keep, Limits, Settings};
 pub use slot::{SLOTS_PER_BLOCK, Slot};
 pub use total::SeriesKind;
-pub use view::{View, format_bound};
+pub use view::View;
 pub use vitals::{VitalKey, VitalReport};
 
 /// The length of a slot.

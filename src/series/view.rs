@@ -13,8 +13,6 @@ mod forms;
 mod points;
 mod taken;
 
-pub use forms::format_bound;
-
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -15,7 +15,7 @@ mod buckets;
 mod histogram;
 mod native;
 
-pub use bounds::{Bounds, BoundsError};
+pub use bounds::{Bounds, BoundsError, format_le};
 pub use buckets::{SCHEMA, bucket_index, bucket_middle, bucket_upper};
 pub use histogram::{Histogram, SubtractError};
 pub use native::{NativeBuckets, NativeHistogram};

@@ -21,7 +21,6 @@ pub use compile::compile;
 pub use compiled::{AlertRule, CompiledObjective, Measure, RuleKind};
 pub use escalation::{Escalation, EscalationLevel};
 pub use format::{format_comparison, format_duration, format_value};
-pub use number::format_le;
 pub use objective::{
     Budget, CalendarPeriod, Comparison, Indicator, Level, NoData, Objective, ObjectiveError, RatioSide, Unit, Window,
 };

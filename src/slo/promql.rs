@@ -4,8 +4,8 @@ use promql_parser::label::MatchOp;
 use promql_parser::parser::{Expr, VectorSelector, parse};
 
 use super::format::format_duration;
-use super::number::format_le;
 use super::objective::ObjectiveError;
+use crate::sketch::format_le;
 use std::time::Duration;
 
 /// A refusal of the field at `path`.

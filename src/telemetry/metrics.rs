@@ -1,19 +1,14 @@
-//! Handles to count with, sources to ask, and the gathering of both.
+//! Sources to ask, and the gathering of what they say.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 
 use super::catalogue::{self, Metric};
 use crate::base::{Labels, METRIC_NAME};
-
-/// The most label sets of one handle; further ones are counted together without their labels' values.
-const SERIES: usize = 1000;
 
 /// Why a source was not registered. Both are faults in the program.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -29,73 +24,10 @@ pub enum RegisterError {
 /// Gives the present values of one metric by labels; a label set is what the catalogue allows.
 type Read = Box<dyn Fn() -> Vec<(Labels, f64)> + Send + Sync>;
 
-/// A number that only grows.
-#[derive(Debug, Clone, Default)]
-pub struct Counter(Arc<AtomicU64>);
-
-impl Counter {
-    /// Adds one.
-    pub fn increment(&self) {
-        self.add(1);
-    }
-
-    /// Adds `count`.
-    pub fn add(&self, count: u64) {
-        self.0.fetch_add(count, Ordering::Relaxed);
-    }
-
-    /// The count.
-    pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// A number that goes up and down.
-#[derive(Debug, Clone, Default)]
-pub struct Gauge(Arc<AtomicU64>);
-
-impl Gauge {
-    /// Sets it.
-    pub fn set(&self, value: f64) {
-        self.0.store(value.to_bits(), Ordering::Relaxed);
-    }
-
-    /// The value.
-    pub fn get(&self) -> f64 {
-        f64::from_bits(self.0.load(Ordering::Relaxed))
-    }
-}
-
-/// Durations: their sum and count.
-#[derive(Debug, Clone, Default)]
-pub struct Summary(Arc<Mutex<(Duration, u64)>>);
-
-impl Summary {
-    /// Counts one.
-    pub fn observe(&self, took: Duration) {
-        let mut all = self.0.lock();
-        *all = (all.0.saturating_add(took), all.1 + 1);
-    }
-
-    /// Sum in seconds, and count.
-    pub fn get(&self) -> (f64, u64) {
-        let all = self.0.lock();
-        (all.0.as_secs_f64(), all.1)
-    }
-}
-
-#[derive(Default)]
-struct Sources {
-    read: BTreeMap<&'static str, Read>,
-    counters: BTreeMap<(&'static str, Labels), Counter>,
-    gauges: BTreeMap<(&'static str, Labels), Gauge>,
-    summaries: BTreeMap<(&'static str, Labels), Summary>,
-}
-
 /// Our own metrics. Cheap to clone.
 #[derive(Clone)]
 pub struct Telemetry {
-    sources: Arc<RwLock<Sources>>,
+    sources: Arc<RwLock<BTreeMap<&'static str, Read>>>,
     process: Arc<ProcessCollector>,
 }
 
@@ -108,9 +40,10 @@ impl Default for Telemetry {
 impl Telemetry {
     /// An empty catalogue, but for what the process itself says.
     pub fn new() -> Self {
-        let telemetry = Self { sources: Arc::default(), process: Arc::new(ProcessCollector::for_self()) };
-        telemetry.gauge("plimsoll_build_info", &[("version", env!("CARGO_PKG_VERSION"))]).set(1.0);
-        telemetry
+        let version = Labels::new([("version", env!("CARGO_PKG_VERSION"))]);
+        let build: Read = Box::new(move || vec![(version.clone(), 1.0)]);
+        let sources = BTreeMap::from([("plimsoll_build_info", build)]);
+        Self { sources: Arc::new(RwLock::new(sources)), process: Arc::new(ProcessCollector::for_self()) }
     }
 
     /// Has `read` asked whenever metrics are gathered; for counts that a module keeps itself.
@@ -124,70 +57,18 @@ impl Telemetry {
     ) -> Result<(), RegisterError> {
         let metric = catalogue::find(name).ok_or_else(|| RegisterError::Unknown(name.to_owned()))?;
         let mut sources = self.sources.write();
-        if sources.read.contains_key(metric.name) {
+        if sources.contains_key(metric.name) {
             return Err(RegisterError::Twice(name.to_owned()));
         }
-        sources.read.insert(metric.name, Box::new(read));
+        sources.insert(metric.name, Box::new(read));
         Ok(())
-    }
-
-    /// The counter of this name and these labels; the same one each time.
-    ///
-    /// A name that the catalogue does not have, or with other labels, gives a counter that is not shown.
-    pub fn counter(&self, name: &str, labels: &[(&str, &str)]) -> Counter {
-        self.handle(name, labels, |sources| &mut sources.counters)
-    }
-
-    /// The gauge of this name and these labels; as [`Self::counter`].
-    pub fn gauge(&self, name: &str, labels: &[(&str, &str)]) -> Gauge {
-        self.handle(name, labels, |sources| &mut sources.gauges)
-    }
-
-    /// The durations of this name, which is in the catalogue with `_sum` and `_count`; as
-    /// [`Self::counter`].
-    pub fn summary(&self, name: &str, labels: &[(&str, &str)]) -> Summary {
-        let name = format!("{name}_sum");
-        self.handle(&name, labels, |sources| &mut sources.summaries)
-    }
-
-    fn handle<H: Clone + Default>(
-        &self,
-        name: &str,
-        labels: &[(&str, &str)],
-        of_kind: impl Fn(&mut Sources) -> &mut BTreeMap<(&'static str, Labels), H>,
-    ) -> H {
-        let known = catalogue::find(name).filter(|m| labels.iter().all(|(label, _)| m.labels.contains(label)));
-        debug_assert!(known.is_some(), "{name}{labels:?} is not in the catalogue of our own metrics");
-        let Some(metric) = known else { return H::default() };
-        let mut sources = self.sources.write();
-        let handles = of_kind(&mut sources);
-        let pairs = || labels.iter().map(|(name, value)| (*name, *value));
-        let mut key = (metric.name, Labels::new(pairs()));
-        if handles.len() >= SERIES && !handles.contains_key(&key) {
-            key.1 = Labels::new(pairs().map(|(name, _)| (name, "__other__")));
-        }
-        handles.entry(key).or_default().clone()
     }
 
     /// Every present value, with `__name__`, sorted; no two with the same labels.
     pub fn gather(&self) -> Vec<(Labels, f64)> {
         let mut all = BTreeMap::new();
-        {
-            let sources = self.sources.read();
-            for (name, read) in &sources.read {
-                all.extend(read().into_iter().map(|(labels, value)| (labels.with(METRIC_NAME, name), value)));
-            }
-            let counters =
-                sources.counters.iter().map(|((name, labels), c)| (labels.with(METRIC_NAME, name), c.get() as f64));
-            all.extend(counters);
-            all.extend(sources.gauges.iter().map(|((name, labels), g)| (labels.with(METRIC_NAME, name), g.get())));
-            for ((name, labels), summary) in &sources.summaries {
-                let (sum, count) = summary.get();
-                let base = name.trim_end_matches("_sum");
-                for (suffix, value) in [("sum", sum), ("count", count as f64)] {
-                    all.insert(labels.with(METRIC_NAME, &format!("{base}_{suffix}")), value);
-                }
-            }
+        for (name, read) in self.sources.read().iter() {
+            all.extend(read().into_iter().map(|(labels, value)| (labels.with(METRIC_NAME, name), value)));
         }
         all.extend(self.process());
         all.into_iter().filter(|(_, value)| value.is_finite()).collect()
@@ -235,17 +116,6 @@ mod tests {
     }
 
     #[test]
-    fn handles_of_one_name_and_labels_are_one() {
-        let telemetry = Telemetry::new();
-        let labels = [("channel", "slack"), ("outcome", "ok")];
-        telemetry.counter("plimsoll_notifications_total", &labels).increment();
-        telemetry.clone().counter("plimsoll_notifications_total", &labels).add(2);
-        let series = r#"plimsoll_notifications_total{channel="slack", outcome="ok"}"#;
-        let found = telemetry.gather().into_iter().find(|(l, _)| l.value("channel") == "slack");
-        assert_eq!(found.map(|(l, v)| (l.to_string().replace(",o", ", o"), v)), Some((series.into(), 3.0)));
-    }
-
-    #[test]
     fn sources_are_asked_and_must_be_in_the_catalogue() {
         let telemetry = Telemetry::new();
         let read = || vec![(Labels::default(), 7.0)];
@@ -253,16 +123,6 @@ mod tests {
         assert_eq!(telemetry.register("plimsoll_series", read), Err(RegisterError::Twice("plimsoll_series".into())));
         assert_eq!(telemetry.register("my_series", read), Err(RegisterError::Unknown("my_series".into())));
         assert_eq!(value(&telemetry, "plimsoll_series"), Some(7.0));
-    }
-
-    #[test]
-    fn durations_as_sum_and_count() {
-        let telemetry = Telemetry::new();
-        let latency = telemetry.summary("plimsoll_notification_latency_seconds", &[]);
-        latency.observe(Duration::from_millis(500));
-        latency.observe(Duration::from_millis(100));
-        assert_eq!(value(&telemetry, "plimsoll_notification_latency_seconds_sum"), Some(0.6));
-        assert_eq!(value(&telemetry, "plimsoll_notification_latency_seconds_count"), Some(2.0));
     }
 
     #[test]

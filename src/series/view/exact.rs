@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::base::{Labels, Matcher, Timestamp};
 use crate::promql::{Selection, SourceError, source::is_stale};
-use crate::sketch::Histogram;
+use crate::sketch::{Histogram, format_le};
 
 use super::super::archive::StoredChunk;
 use super::super::chunk::Chunk;
@@ -13,7 +13,7 @@ use super::super::data::Mark;
 use super::super::slot::Slot;
 use super::super::stream::Place;
 use super::super::total::{SeriesKind, Total};
-use super::forms::{Forms, bucket, derived, format_bound};
+use super::forms::{Forms, bucket, derived};
 use super::points::corrupt;
 use super::taken::{Chunks, Taken, TakenSeries, storage};
 use super::{LOOKBACK, View};
@@ -66,7 +66,7 @@ fn forms_of(labels: &Labels, forms: &Forms, h: &Histogram, out: &mut BTreeMap<La
     }
     if forms.buckets.is_some() {
         for (bound, count) in h.cumulative().chain([(f64::INFINITY, h.count())]) {
-            let le = format_bound(bound);
+            let le = format_le(bound);
             if forms.wants_bucket(&le) {
                 *out.entry(bucket(labels, &le)).or_default() += count as f64;
             }

@@ -62,46 +62,10 @@ pub(super) fn bucket(labels: &Labels, le: &str) -> Labels {
     derived(labels, "_bucket").with("le", le)
 }
 
-/// A bound as Prometheus's text format writes it: the shortest digits that read back the same, with an
-/// exponent of at least two digits below 1e-4 and from 1e6 on (Go's `strconv.FormatFloat(v, 'g', -1, 64)`).
-pub fn format_bound(bound: f64) -> String {
-    if bound == f64::INFINITY {
-        return "+Inf".to_owned();
-    }
-    let scientific = format!("{bound:e}");
-    let Some((mantissa, exponent)) = scientific.split_once('e') else { return scientific };
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    if bound != 0.0 && !(-4..6).contains(&exponent) {
-        let sign = if exponent < 0 { '-' } else { '+' };
-        return format!("{mantissa}e{sign}{:02}", exponent.abs());
-    }
-    format!("{bound}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::MatchOp;
-
-    #[test]
-    fn bounds_are_written_as_go_writes_them() {
-        let cases = [
-            (0.005, "0.005"),
-            (1.0, "1"),
-            (2.5, "2.5"),
-            (10.0, "10"),
-            (0.0001, "0.0001"),
-            (0.00001, "1e-05"),
-            (100_000.0, "100000"),
-            (1_000_000.0, "1e+06"),
-            (1_234_567.0, "1.234567e+06"),
-            (0.0, "0"),
-            (f64::INFINITY, "+Inf"),
-        ];
-        for (bound, text) in cases {
-            assert_eq!(format_bound(bound), text);
-        }
-    }
 
     #[test]
     fn names_and_le_choose_the_forms() {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::base::{Labels, Timestamp};
 use crate::promql::{Selection, SeriesSamples, SourceError};
-use crate::sketch::{Histogram, NativeHistogram};
+use crate::sketch::{Histogram, NativeHistogram, format_le};
 
 use super::super::TICK;
 use super::super::archive::StoredChunk;
@@ -20,7 +20,7 @@ use super::super::data::Mark;
 use super::super::slot::{Slot, slots_in};
 use super::super::stream::Place;
 use super::super::total::{SeriesKind, Total};
-use super::forms::{Forms, bucket, derived, format_bound};
+use super::forms::{Forms, bucket, derived};
 use super::taken::{Taken, TakenSeries};
 
 /// A chunk's bytes could not be understood.
@@ -255,7 +255,7 @@ impl Collector {
         let place = match self.buckets.binary_search_by(|(b, _)| b.total_cmp(&bound)) {
             Ok(place) => place,
             Err(place) => {
-                let le = format_bound(bound);
+                let le = format_le(bound);
                 let wanted = self.forms.wants_bucket(&le).then(|| (le, Floats::new()));
                 self.buckets.insert(place, (bound, wanted));
                 place

@@ -140,6 +140,10 @@ fn budget_section(report: &BudgetReport, now: Timestamp) -> Markup {
     let length = |v: Option<f64>| {
         v.filter(|v| v.is_finite() && *v >= 0.0).map(|v| format::duration(Duration::from_secs_f64(v.min(1e10))))
     };
+    let spent = match report.remaining {
+        Some(left) if left <= 0.0 => "nothing is left".to_owned(),
+        _ => length(report.exhausted_in).unwrap_or_else(|| "not at this rate".to_owned()),
+    };
     html! {
         section {
             h2 { "Budget of " (report.window) }
@@ -148,8 +152,9 @@ fn budget_section(report: &BudgetReport, now: Timestamp) -> Markup {
                 (parts::stat("good", html! { (share(report.sli)) }, ""))
                 (parts::stat("aim", html! { (format::percent(report.target)) }, ""))
                 (parts::stat("bad events", html! { (format::number(report.bad)) span.muted { " of " (format::number(report.total)) } }, ""))
-                (parts::stat("spent in", html! { (length(report.exhausted_in).unwrap_or_else(|| "not at this rate".to_owned())) }, ""))
-                (parts::stat("measured", html! { (share(report.coverage)) }, ""))
+                (parts::stat("spent in", html! { (spent) }, ""))
+                // In the first minute none has been judged yet.
+                @if let Some(measured) = report.coverage { (parts::stat("measured", html! { (format::percent(measured)) }, "")) }
             }
             p.facts.muted { "from " (parts::time(report.start, now)) " to " (parts::time(report.end, now)) }
             div.columns { (burn_table(report)) (contributor_table(report)) }

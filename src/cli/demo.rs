@@ -8,6 +8,7 @@ use crate::app::{App, Options};
 use crate::base::{SharedClock, SystemClock};
 use crate::config::{Sources, SystemSources};
 use crate::demo::stage::{self, Stage};
+use crate::lifecycle::End;
 use crate::telemetry::{self, LogFormat, LogSettings};
 
 use super::Outcome;
@@ -57,12 +58,21 @@ async fn demonstrate(config: Option<&Path>, args: &Args) -> anyhow::Result<Outco
         path: SystemSources.variable("PATH").unwrap_or_default(),
     };
     let mut stage = Stage::set(wishes, clock.clone(), say.clone()).await?;
+    let ended = perform(&mut stage, clock, stop).await;
+    stage.clear().await;
+    say("The demonstration has ended; its data are gone.");
+    conclude(ended?)
+}
+
+/// From the first request to the last; whatever goes wrong, the stage is cleared after it.
+async fn perform(stage: &mut Stage, clock: SharedClock, stop: impl Future<Output = ()>) -> anyhow::Result<End> {
     let options = Options { allow_automated_browsers: true, ..Options::default() };
     let app = App::start(stage.take_configuration()?, options, clock).await?;
-    stage.open(&app).await?;
-    let ended = app.run_until(stop, GRACE).await;
+    let opened = stage.open(&app).await;
+    let ended = match opened {
+        Ok(()) => app.run_until(stop, GRACE).await,
+        Err(_) => app.run_until(std::future::ready(()), GRACE).await,
+    };
     app.close().await;
-    stage.clear();
-    say("The demonstration has ended; its data are gone.");
-    conclude(ended)
+    opened.map(|()| ended)
 }

@@ -4,8 +4,11 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use tokio::process::{Child, Command};
+
+use crate::base::SharedClock;
 
 use super::visitors::find_program;
 
@@ -13,7 +16,22 @@ use super::visitors::find_program;
 pub struct Peer {
     /// How the collector reaches it.
     pub url: String,
-    _server: Child,
+    server: Child,
+}
+
+impl Peer {
+    /// Ends it as Ctrl-C would and waits, so that it leaves nothing behind: a killed PostgreSQL would leave
+    /// shared memory. One that takes longer than three seconds is killed.
+    pub async fn end(mut self, clock: &SharedClock) {
+        let Some(id) = self.server.id() else { return };
+        let asked = Command::new("kill").args(["-INT", &id.to_string()]).status().await;
+        if asked.is_ok_and(|status| status.success()) {
+            tokio::select! {
+                _ended = self.server.wait() => {}
+                () = clock.sleep(Duration::from_secs(3)) => {}
+            }
+        }
+    }
 }
 
 /// Why a peer is not there.
@@ -46,7 +64,7 @@ pub fn redis(path: &str, folder: &Path, port: u16) -> Result<Peer, PeerError> {
     let mut command = Command::new(program);
     command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--maxmemory", "64mb"]);
     command.arg("--dir").arg(folder);
-    Ok(Peer { url: format!("redis://127.0.0.1:{port}"), _server: spawn("redis-server", command)? })
+    Ok(Peer { url: format!("redis://127.0.0.1:{port}"), server: spawn("redis-server", command)? })
 }
 
 /// Makes and starts a PostgreSQL cluster. PostgreSQL refuses to run as root: then its own user runs it.
@@ -68,7 +86,7 @@ pub async fn postgres(path: &str, folder: &Path, port: u16) -> Result<Peer, Peer
     let mut serve = command_as(as_root, &postgres);
     serve.arg("-D").arg(&data).args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]);
     serve.args(["-c", "shared_preload_libraries=", "-k"]).arg(&data);
-    Ok(Peer { url: format!("postgres://postgres@127.0.0.1:{port}/postgres"), _server: spawn("postgres", serve)? })
+    Ok(Peer { url: format!("postgres://postgres@127.0.0.1:{port}/postgres"), server: spawn("postgres", serve)? })
 }
 
 /// The search path, and where Debian keeps PostgreSQL's programs, newest first.

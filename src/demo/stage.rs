@@ -60,15 +60,25 @@ impl Stage {
         let name = format!("plimsoll-demo-{}", uuid::Uuid::new_v4().simple());
         let folder = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        let receiver = receiver(&clock, &say).await?;
         let mut stage = Self { wishes, folder, clock, say, receiver: None, peers: Vec::new(), configuration: None };
-        let redis = stage.start_redis();
-        let postgres = stage.start_postgres().await;
+        match stage.prepare().await {
+            Ok(()) => Ok(stage),
+            Err(error) => {
+                stage.clear().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn prepare(&mut self) -> anyhow::Result<()> {
+        let receiver = receiver(&self.clock, &self.say).await?;
+        let redis = self.start_redis();
+        let postgres = self.start_postgres().await;
         let text =
-            service_file(&stage.folder, &stage.wishes, &receiver.addresses()?, redis.as_deref(), postgres.as_deref());
-        stage.receiver = Some(receiver);
-        stage.configuration = Some(stage.configure(&text)?);
-        Ok(stage)
+            service_file(&self.folder, &self.wishes, &receiver.addresses()?, redis.as_deref(), postgres.as_deref());
+        self.receiver = Some(receiver);
+        self.configuration = Some(self.configure(&text)?);
+        Ok(())
     }
 
     /// The configuration, once.
@@ -168,8 +178,8 @@ impl Stage {
     }
 
     /// Ends the private servers and removes the folder.
-    pub fn clear(self) {
-        drop(self.peers);
+    pub async fn clear(self) {
+        futures::future::join_all(self.peers.into_iter().map(|peer| peer.end(&self.clock))).await;
         if let Err(error) = std::fs::remove_dir_all(&self.folder) {
             tracing::warn!(%error, folder = %self.folder.display(), "the demonstration's folder stays");
         }

@@ -58,9 +58,16 @@ impl Visitors {
     /// Visits until `stop`. A browser that fails is started anew after a while.
     pub async fn run(self, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            let ended = tokio::select! {
-                () = stop.cancelled() => return,
-                ended = self.visit() => ended,
+            let ended = match self.start() {
+                Ok(driver) => {
+                    let ended = tokio::select! {
+                        () = stop.cancelled() => Ok(()),
+                        ended = self.visit() => ended,
+                    };
+                    self.end(driver).await;
+                    ended
+                }
+                Err(error) => Err(error),
             };
             if let Err(error) = ended {
                 tracing::warn!(error = &error as &dyn std::error::Error, "the browser stopped visiting");
@@ -73,7 +80,6 @@ impl Visitors {
     }
 
     async fn visit(&self) -> Result<(), VisitError> {
-        let _driver = self.start()?;
         let session = self.open_session().await?;
         loop {
             for page in PAGES {
@@ -83,6 +89,19 @@ impl Visitors {
                 self.buy(&session).await?;
                 self.clock.sleep(Duration::from_millis(600)).await;
             }
+        }
+    }
+
+    /// A driver that is killed leaves its browser running: it is asked to end both, and given a moment.
+    async fn end(&self, mut driver: Child) {
+        let url = format!("http://127.0.0.1:{}/shutdown", self.port);
+        let gone = async {
+            let _answer = self.http.get(&url).await;
+            let _status = driver.wait().await;
+        };
+        tokio::select! {
+            () = gone => {}
+            () = self.clock.sleep(Duration::from_secs(5)) => {}
         }
     }
 

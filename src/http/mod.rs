@@ -36,16 +36,18 @@ pub use settings::{IngestKey, Keys, Limits, Rate, ServerSettings, Settings};
 pub use state::{Api, Edge, Ports};
 
 use axum::Router;
+use axum::response::Redirect;
 use axum::routing::{get, post};
 
 /// Every path of the service.
 pub fn router(api: Api) -> Router {
     let settings = &api.edge().settings;
     let prefix = settings.route_prefix.trim_matches('/').to_owned();
+    let below = if prefix.is_empty() { String::new() } else { format!("/{prefix}") };
     let mut routes = Router::new()
         .merge(browser_routes("/ingest"))
         .merge(ingest_routes())
-        .merge(read_routes())
+        .merge(read_routes(&below))
         .route("/-/reload", post(reload::post))
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready));
@@ -55,7 +57,18 @@ pub fn router(api: Api) -> Router {
     let routes = with_fallbacks(routes).with_state(api);
     match prefix.as_str() {
         "" => routes,
-        prefix => with_fallbacks(Router::new().nest(&format!("/{prefix}"), routes)),
+        // Nested, `/` is the prefix without a slash; people type it with one.
+        _ => with_fallbacks(
+            Router::new()
+                .route(
+                    &format!("{below}/"),
+                    get({
+                        let home = Redirect::permanent(&below);
+                        move || std::future::ready(home.clone())
+                    }),
+                )
+                .nest(&below, routes),
+        ),
     }
 }
 
@@ -73,13 +86,13 @@ fn ingest_routes() -> Router<Api> {
 }
 
 /// Where people and programs read; the one path of the older applications is written to as well.
-fn read_routes() -> Router<Api> {
+fn read_routes(below: &str) -> Router<Api> {
     let performance = get(performance::get).post(ingest::performance::post).options(auth::preflight);
     Router::new()
         .route("/api/performance/metrics", performance)
         .merge(prom::routes())
         .merge(api::routes())
-        .merge(ui::routes())
+        .merge(ui::routes_below(below))
         .merge(sdk::routes())
         .merge(metrics::routes())
         .layer(tower_http::compression::CompressionLayer::new())

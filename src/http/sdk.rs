@@ -7,7 +7,7 @@
 use std::sync::LazyLock;
 
 use axum::Router;
-use axum::extract::Path;
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -59,11 +59,18 @@ pub fn routes() -> Router<Api> {
         .route("/sdk/{version}/{file}", get(pinned))
 }
 
-async fn index() -> Response {
-    match files() {
-        [] => missing().into_response(),
-        files => axum::Json(serde_json::json!({"version": VERSION, "files": files})).into_response(),
+/// The files with the paths that this service serves them under.
+async fn index(State(api): State<Api>) -> Response {
+    if files().is_empty() {
+        return missing().into_response();
     }
+    let prefix = match api.edge().settings.route_prefix.trim_matches('/') {
+        "" => String::new(),
+        prefix => format!("/{prefix}"),
+    };
+    let below = |file: &SdkFile| SdkFile { path: format!("{prefix}{}", file.path), ..file.clone() };
+    let files: Vec<SdkFile> = files().iter().map(below).collect();
+    axum::Json(serde_json::json!({"version": VERSION, "files": files})).into_response()
 }
 
 async fn newest(Path(name): Path<String>, request: HeaderMap) -> Result<Response, Problem> {

@@ -106,7 +106,20 @@ impl Kit {
         for (status, _) in &mut objectives {
             status.status = StatusKind::Ok;
             status.groups.iter_mut().for_each(|g| g.status = StatusKind::Ok);
-            status.value = status.value.map(|v| if status.unit == "seconds" { v.min(0.14) } else { v });
+            status.value = status.target.or(status.value);
+            status.budget.iter_mut().for_each(|b| b.remaining = Some(0.8));
+        }
+        Self::with(SharedState { objectives, incidents: Vec::new(), data: true }, clock())
+    }
+
+    /// Nobody is told, and yet one budget is overdrawn.
+    pub fn overdrawn() -> Self {
+        let mut objectives = objectives();
+        for (status, _) in &mut objectives {
+            status.status = StatusKind::Ok;
+            status.groups.clear();
+            status.value = status.target.or(status.value);
+            status.budget.iter_mut().for_each(|b| b.remaining = Some(-0.2));
         }
         Self::with(SharedState { objectives, incidents: Vec::new(), data: true }, clock())
     }

@@ -381,6 +381,7 @@ async fn browsers_are_limited_and_services_are_not() {
     assert_eq!(answer.problem(429), "rate_limited");
     assert_eq!(answer.header("retry-after"), "1");
     assert_eq!(answer.header("access-control-allow-origin"), PAGE.1);
+    assert_eq!(answer.header("access-control-expose-headers"), "retry-after");
     for _ in 0..9 {
         assert_eq!(world.post("/ingest/timings", &[JSON], TIMING).await.status, StatusCode::NO_CONTENT);
     }
@@ -427,6 +428,12 @@ async fn prefixes_move_paths() {
     assert_eq!(world.post("/mark/ingest/vitals", &[JSON], BEACON).await.status, StatusCode::NO_CONTENT);
     world.post("/ingest/vitals", &[JSON], BEACON).await.problem(404);
     assert_eq!(world.get("/mark/healthz").await.status, StatusCode::OK);
+    let page = String::from_utf8_lossy(&world.get("/mark").await.body).into_owned();
+    assert!(page.contains("href=\"/mark/vitals\"") && page.contains("href=\"/mark/assets/style.css\""), "{page}");
+    assert!(!page.contains("href=\"/vitals\"") && !page.contains("href=\"/mark/mark"), "{page}");
+    let typed = world.get("/mark/").await;
+    assert_eq!((typed.status, typed.header("location")), (StatusCode::PERMANENT_REDIRECT, "/mark"));
+    assert_eq!(world.get("/mark/assets/style.css").await.status, StatusCode::OK);
     let prometheus = world.get("/mark/api/v1/nowhere").await;
     assert_eq!((prometheus.status, &prometheus.json()["status"]), (StatusCode::NOT_FOUND, &json!("error")));
 }

@@ -66,7 +66,7 @@ fn draw(chart: &Chart<'_>, lines: &[Line], hidden: usize) -> Markup {
     let scale = Scale::new(chart, lines);
     html! {
         figure.chart {
-            svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label="Value over the last hour" {
+            svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label="Value over time" {
                 @for tick in scale.ticks() {
                     line.grid x1=(LEFT) x2=(WIDTH - RIGHT) y1=(px(scale.y(tick))) y2=(px(scale.y(tick))) {}
                     text.y x=(LEFT - 8.0) y=(px(scale.y(tick) + 4.0)) { (format::quantity(Some(tick), chart.unit)) }

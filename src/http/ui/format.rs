@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::alert::StatusKind;
+use crate::alert::{ObjectiveStatus, StatusKind};
 use crate::base::Timestamp;
 use crate::slo::{Comparison, CompiledObjective, Indicator};
 
@@ -116,9 +116,18 @@ pub(super) fn duration(of: Duration) -> String {
 
 /// `03:12` today, else `20 Nov 03:12`; UTC.
 pub(super) fn clock_time(at: Timestamp, now: Timestamp) -> String {
+    clock(at, now, "03:12".len())
+}
+
+/// `03:12:45` today, else with the date; UTC.
+pub(super) fn clock_second(at: Timestamp, now: Timestamp) -> String {
+    clock(at, now, "03:12:45".len())
+}
+
+fn clock(at: Timestamp, now: Timestamp, length: usize) -> String {
     let text = at.rfc3339();
     let (date, time) = text.split_once('T').unwrap_or(("", &text));
-    let time = time.get(..5).unwrap_or(time);
+    let time = time.get(..length).unwrap_or(time);
     match now.rfc3339().starts_with(date) {
         true => time.to_owned(),
         false => format!("{date} {time}"),
@@ -144,6 +153,17 @@ fn direction(compiled: Option<&CompiledObjective>) -> &'static str {
         (_, Indicator::Threshold { .. } | Indicator::Ratio { .. }) => "≥",
         _ => "",
     }
+}
+
+/// Whether the value is on the wrong side of the line, or nothing is left of the budget.
+pub(super) fn is_past(status: &ObjectiveStatus, compiled: Option<&CompiledObjective>) -> bool {
+    let line = status.target.or_else(|| compiled.and_then(|c| c.objective.budget.as_ref()).map(|b| b.objective));
+    let beyond = match (status.value, line, direction(compiled)) {
+        (Some(value), Some(line), "≤") => value > line,
+        (Some(value), Some(line), "≥") => value < line,
+        _ => false,
+    };
+    beyond || status.budget.as_ref().and_then(|b| b.remaining).is_some_and(|left| left <= 0.0)
 }
 
 /// The class of a state in the stylesheet, and its word.
@@ -191,7 +211,7 @@ mod tests {
     #[test]
     fn other_days_are_named() {
         let now = Timestamp::parse("2026-11-21T03:12:00Z").unwrap();
-        assert_eq!(clock_time(now, now), "03:12");
+        assert_eq!((clock_time(now, now), clock_second(now, now)), ("03:12".into(), "03:12:00".into()));
         assert_eq!(clock_time(now - Duration::from_secs(86_400), now), "2026-11-20 03:12");
     }
 }

@@ -1,5 +1,7 @@
 //! `GET /incidents/ID`: what broke, who was told, what happened, what to press.
 
+use std::collections::BTreeSet;
+
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use maud::{Markup, html};
@@ -33,6 +35,10 @@ pub(super) async fn page(
     Ok(Page { title: "Incident", section: "/incidents", refresh: None, body })
 }
 
+/// Where to read on, by the annotations that may name it: ours, and those that pushed alerts use.
+const GUIDES: [([&str; 2], &str); 2] =
+    [(["runbook_url", "runbook"], "Runbook"), (["dashboard", "dashboard_url"], "Dashboard")];
+
 fn head(incident: &Incident, status: Option<&ObjectiveStatus>, now: Timestamp) -> Markup {
     let class = match incident.state {
         IncidentState::Resolved => "ok",
@@ -42,14 +48,14 @@ fn head(incident: &Incident, status: Option<&ObjectiveStatus>, now: Timestamp) -
     html! {
         section class={ "hero " (class) } {
             p.meta { (parts::severity(incident.severity)) " " (parts::incident_state(incident)) }
-            h1 { (incident.summary) }
+            h1.long { (parts::breakable(&incident.summary)) }
             @if let Some(text) = described.filter(|t| **t != incident.summary) { p { (text) } }
             (facts(incident, status, now))
             p.links {
-                @if status.is_some() { a href={ "/objectives/" (incident.objective) } { "Objective" } " " }
-                @for (name, text) in [("runbook", "Runbook"), ("dashboard", "Dashboard")] {
-                    @if let Some(link) = incident.annotations.get(name).and_then(|a| parts::link(a, text)) { (link) " " }
+                @for (names, text) in GUIDES {
+                    @if let Some(link) = names.iter().find_map(|n| parts::link(incident.annotations.get(*n)?, text)) { (link) " " }
                 }
+                @if status.is_some() { a href={ "/objectives/" (incident.objective) } { "Objective" } " " }
                 a href={ "/api/incidents/" (incident.id) } { "JSON" }
             }
             (parts::tags(&incident.labels.without(&["objective", "severity"])))
@@ -108,10 +114,15 @@ fn buttons(incident: &Incident, name: Option<&str>) -> Markup {
     }
 }
 
+/// Each sentence once: a level is told again when the severity rises, and the table below has every message.
 fn why(detail: &IncidentDetail) -> Markup {
+    let mut seen = BTreeSet::new();
     html! {
         @if !detail.why.is_empty() {
-            section { h2 { "Who is told, and why" } ul.why { @for line in &detail.why { li { (line) } } } }
+            section {
+                h2 { "Who is told, and why" }
+                ul.why { @for line in detail.why.iter().filter(|line| seen.insert(line.as_str())) { li { (line) } } }
+            }
         }
     }
 }
@@ -123,7 +134,7 @@ fn timeline(entries: &[TimelineEntry], now: Timestamp) -> Markup {
             ol.timeline {
                 @for entry in entries {
                     li class=(entry.event) {
-                        span.when { (parts::time(entry.at, now)) }
+                        span.when { (parts::second(entry.at, now)) }
                         div {
                             b { (entry.event) } " " span.muted { (entry.actor) " · " (entry.source) }
                             @if !entry.text.is_empty() { p { (entry.text) } }
@@ -166,7 +177,7 @@ fn delivery_row(delivery: &Delivery, now: Timestamp) -> Markup {
             td data-label="what" { (delivery.kind) }
             td.n data-label="level" { (delivery.level) }
             td.n data-label="tries" { (delivery.attempts) }
-            td.n data-label="when" { (parts::time(delivery.finished_at.unwrap_or(delivery.created_at), now)) }
+            td.n data-label="when" { (parts::second(delivery.finished_at.unwrap_or(delivery.created_at), now)) }
         }
     }
 }

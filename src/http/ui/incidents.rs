@@ -25,7 +25,6 @@ pub(super) async fn page(State(api): State<Api>) -> Result<Page<'static>, Failur
             section.empty {
                 h2 { "None so far" }
                 p { "An objective in breach for long enough becomes an incident and climbs its escalation." }
-                p { "To see whether pages arrive, send a marked test page: " code { "plimsoll drill on-call" } }
             }
         }
         @if !open.is_empty() { section { h2 { "Open" } (table(&open, now)) } }
@@ -41,7 +40,7 @@ fn table(incidents: &[Incident], now: Timestamp) -> Markup {
             tbody {
                 @for incident in incidents {
                     tr class=(incident.severity.as_str()) {
-                        td.title { a href={ "/incidents/" (incident.id) } { (incident.summary) } }
+                        td.title { a href={ "/incidents/" (incident.id) } { (parts::breakable(&incident.summary)) } }
                         td { (parts::severity(incident.severity)) }
                         td { (parts::incident_state(incident)) " " span.muted { (detail(incident, now)) } }
                         td.n data-label="since" { (parts::time(incident.started_at, now)) }

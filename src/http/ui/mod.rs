@@ -17,12 +17,14 @@ mod objective;
 mod overview;
 mod parts;
 mod postgres;
+mod prefix;
 mod redis;
 mod vital_rows;
 mod vitals;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::response::Response;
 use axum::routing::{get, post};
 
 use super::Api;
@@ -30,7 +32,16 @@ use super::Api;
 /// The largest form that a page sends, in bytes.
 const FORM: usize = 32 * 1024;
 
-/// The routes of the web pages.
+/// The routes of the web pages, for a service below `prefix` (`/plimsoll`; empty: at the root).
+pub fn routes_below(prefix: &str) -> Router<Api> {
+    let prefix = prefix.to_owned();
+    routes().layer(axum::middleware::map_response(move |response: Response| {
+        let prefix = prefix.clone();
+        async move { prefix::moved(&prefix, response).await }
+    }))
+}
+
+/// The routes of the web pages at the root.
 pub fn routes() -> Router<Api> {
     Router::new()
         .route("/", get(overview::page))

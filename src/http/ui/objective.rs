@@ -12,12 +12,16 @@ use super::{format, parts};
 use crate::alert::{IncidentState, ObjectiveStatus};
 use crate::base::Timestamp;
 use crate::http::Api;
-use crate::promql::QueryOptions;
+use crate::promql::{Answer, QueryError, QueryOptions, Value};
 use crate::slo::{BudgetReport, CompiledObjective};
 
 const REFRESH: u32 = 30;
-const HOUR: Duration = Duration::from_secs(3600);
-const STEP: Duration = Duration::from_secs(30);
+
+/// What the chart shows, with its step: the hour, unless all values lie in its last minutes. Those of the first
+/// half minute fall between the steps of the hour.
+const HOUR: Window = Window { name: "The last hour", span: Duration::from_secs(3600), step: Duration::from_secs(30) };
+const MINUTES: Window =
+    Window { name: "The last ten minutes", span: Duration::from_secs(600), step: Duration::from_secs(10) };
 
 /// A page waits no longer than this for its chart.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -37,7 +41,7 @@ pub(super) async fn page(State(api): State<Api>, Path(name): Path<String>) -> Re
     let body = html! {
         (head(&status, &compiled))
         (incidents(&api, &name, now).await?)
-        section { h2 { "The last hour" } (drawn) }
+        (drawn)
         (budget)
         (groups(&status))
         (definition(&compiled))
@@ -50,7 +54,7 @@ fn head(status: &ObjectiveStatus, compiled: &CompiledObjective) -> Markup {
     let (class, _) = format::status(status.status);
     html! {
         section class={ "hero " (class) } {
-            p.meta { (parts::badge(status.status)) @if let Some(team) = &status.team { " " span.muted { (team) } } }
+            p.meta { (parts::state(status, Some(compiled))) @if let Some(team) = &status.team { " " span.muted { (team) } } }
             h1 { (status.title) }
             dl.stats {
                 (parts::stat("value", html! { (format::quantity(status.value, &status.unit)) }, class))
@@ -77,7 +81,7 @@ async fn incidents(api: &Api, name: &str, now: Timestamp) -> Result<Markup, Fail
             article class={ "card " (incident.severity.as_str()) @if incident.state != IncidentState::Firing { " answered" } } {
                 div.what {
                     p.meta { (parts::severity(incident.severity)) " " (parts::incident_state(incident)) }
-                    h3 { a href={ "/incidents/" (incident.id) } { (incident.summary) } }
+                    h3 { a href={ "/incidents/" (incident.id) } { (parts::breakable(&incident.summary)) } }
                     p.facts { "since " (parts::time(incident.started_at, now)) }
                 }
                 @if incident.state == IncidentState::Firing { div.press { (parts::acknowledge(incident, None)) } }
@@ -86,17 +90,41 @@ async fn incidents(api: &Api, name: &str, now: Timestamp) -> Result<Markup, Fail
     })
 }
 
+struct Window {
+    name: &'static str,
+    span: Duration,
+    step: Duration,
+}
+
 async fn picture(api: &Api, status: &ObjectiveStatus, compiled: &Arc<CompiledObjective>, now: Timestamp) -> Markup {
-    let options = QueryOptions { timeout: PATIENCE, ..QueryOptions::default() };
-    let end = now.floor_to(STEP);
-    let answer = api.engine.range(&compiled.value, end - HOUR, end, STEP, &options).await;
-    let settings = Chart { start: end - HOUR, end, gap_ms: 2 * 30_000, unit: &status.unit, target: status.target };
-    match answer {
+    let mut window = HOUR;
+    let mut answer = read(api, compiled, &window, now).await;
+    let recent = (now - MINUTES.span).as_millis();
+    if answer.as_ref().is_ok_and(|a| first_point(a).is_none_or(|at| at.as_millis() >= recent)) {
+        window = MINUTES;
+        answer = read(api, compiled, &window, now).await;
+    }
+    let end = now.floor_to(window.step);
+    let gap_ms = 2 * i64::try_from(window.step.as_millis()).unwrap_or(i64::MAX / 2);
+    let settings = Chart { start: end - window.span, end, gap_ms, unit: &status.unit, target: status.target };
+    let drawn = match answer {
         Err(error) => html! { p.error { "The value could not be read: " (error) } },
         Ok(answer) => chart(&settings, &answer).unwrap_or_else(|| {
             html! { p.muted { "No value in the last hour. Is its metric sent? Its expression is below." } }
         }),
-    }
+    };
+    html! { section { h2 { (window.name) } (drawn) } }
+}
+
+async fn read(api: &Api, compiled: &CompiledObjective, window: &Window, now: Timestamp) -> Result<Answer, QueryError> {
+    let options = QueryOptions { timeout: PATIENCE, ..QueryOptions::default() };
+    let end = now.floor_to(window.step);
+    api.engine.range(&compiled.value, end - window.span, end, window.step, &options).await
+}
+
+fn first_point(answer: &Answer) -> Option<Timestamp> {
+    let Value::Matrix(series) = &answer.value else { return None };
+    series.iter().filter_map(|s| s.points.first().map(|(at, _)| *at)).min()
 }
 
 async fn budget(api: &Api, name: &str, now: Timestamp) -> Markup {
@@ -112,6 +140,10 @@ fn budget_section(report: &BudgetReport, now: Timestamp) -> Markup {
     let length = |v: Option<f64>| {
         v.filter(|v| v.is_finite() && *v >= 0.0).map(|v| format::duration(Duration::from_secs_f64(v.min(1e10))))
     };
+    let spent = match report.remaining {
+        Some(left) if left <= 0.0 => "nothing is left".to_owned(),
+        _ => length(report.exhausted_in).unwrap_or_else(|| "not at this rate".to_owned()),
+    };
     html! {
         section {
             h2 { "Budget of " (report.window) }
@@ -120,8 +152,9 @@ fn budget_section(report: &BudgetReport, now: Timestamp) -> Markup {
                 (parts::stat("good", html! { (share(report.sli)) }, ""))
                 (parts::stat("aim", html! { (format::percent(report.target)) }, ""))
                 (parts::stat("bad events", html! { (format::number(report.bad)) span.muted { " of " (format::number(report.total)) } }, ""))
-                (parts::stat("spent in", html! { (length(report.exhausted_in).unwrap_or_else(|| "not at this rate".to_owned())) }, ""))
-                (parts::stat("measured", html! { (share(report.coverage)) }, ""))
+                (parts::stat("spent in", html! { (spent) }, ""))
+                // In the first minute none has been judged yet.
+                @if let Some(measured) = report.coverage { (parts::stat("measured", html! { (format::percent(measured)) }, "")) }
             }
             p.facts.muted { "from " (parts::time(report.start, now)) " to " (parts::time(report.end, now)) }
             div.columns { (burn_table(report)) (contributor_table(report)) }

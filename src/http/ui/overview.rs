@@ -25,15 +25,16 @@ pub(super) async fn page(State(api): State<Api>, headers: HeaderMap) -> Result<P
     let mut objectives = api.objectives.statuses();
     objectives.sort_by_key(|o| Reverse(o.status));
     let now = api.clock.now();
+    let past = objectives.iter().filter(|o| format::is_past(o, api.objectives.compiled(&o.name).as_deref())).count();
     let body = html! {
-        (hero(&objectives, &incidents, api.objectives.last_evaluation(), now))
+        (hero(past, &objectives, &incidents, api.objectives.last_evaluation(), now))
         @if !incidents.is_empty() {
             section.incidents {
                 h2 { "Open incidents" }
                 @for incident in &incidents { (card(incident, &objectives, now)) }
             }
         }
-        @if objectives.is_empty() { (first_steps(&headers)) } @else { (table(&api, &objectives)) }
+        @if objectives.is_empty() { (first_steps(&api, &headers)) } @else { (table(&api, &objectives)) }
     };
     Ok(Page { title: title(&objectives), section: "/", refresh: Some(REFRESH), body })
 }
@@ -52,6 +53,7 @@ fn title(objectives: &[ObjectiveStatus]) -> &'static str {
 
 /// The big line, and one sentence below it.
 fn hero(
+    past: usize,
     objectives: &[ObjectiveStatus],
     incidents: &[Incident],
     evaluated: Option<Timestamp>,
@@ -61,7 +63,7 @@ fn hero(
     let unanswered = incidents.iter().filter(|i| i.state == IncidentState::Firing).count();
     html! {
         section class={ "hero " (class) } {
-            h1 { (headline(objectives)) }
+            h1 { (headline(objectives, past)) }
             p {
                 @match (incidents.len(), unanswered) {
                     (0, _) => "No open incident.",
@@ -77,12 +79,14 @@ fn hero(
     }
 }
 
-fn headline(objectives: &[ObjectiveStatus]) -> String {
+/// `past` counts those on the wrong side of their line, whether anyone is told or not.
+fn headline(objectives: &[ObjectiveStatus], past: usize) -> String {
     let count = |kind| objectives.iter().filter(|o| o.status == kind).count();
     let (critical, warning) = (count(StatusKind::Critical), count(StatusKind::Warning));
     let unmeasured = count(StatusKind::NoData) + count(StatusKind::Frozen);
     match (objectives.len(), critical, warning, unmeasured) {
         (0, ..) => "No objectives yet".to_owned(),
+        (all, 0, 0, _) if past > 0 => format!("No alert, but {past} of {all} past the line"),
         (_, 0, 0, 0) => format!("All {} within the line", format::counted(objectives.len(), "objective", "objectives")),
         (_, 0, 0, n) => {
             format!("{} without data, the others within the line", format::counted(n, "objective", "objectives"))
@@ -101,7 +105,7 @@ fn card(incident: &Incident, objectives: &[ObjectiveStatus], now: Timestamp) -> 
         article class={ "card " (incident.severity.as_str()) @if answered { " answered" } } {
             div.what {
                 p.meta { (parts::severity(incident.severity)) " " (parts::incident_state(incident)) }
-                h3 { a href={ "/incidents/" (incident.id) } { (incident.summary) } }
+                h3 { a href={ "/incidents/" (incident.id) } { (parts::breakable(&incident.summary)) } }
                 p.facts {
                     "since " (parts::time(incident.started_at, now)) ", "
                     (format::duration(now.since(incident.started_at)))
@@ -146,17 +150,18 @@ fn table(api: &Api, objectives: &[ObjectiveStatus]) -> Markup {
 
 fn row(api: &Api, status: &ObjectiveStatus) -> Markup {
     let compiled = api.objectives.compiled(&status.name);
+    let is_past = status.status == StatusKind::Ok && format::is_past(status, compiled.as_deref());
     html! {
-        tr class=(format::status(status.status).0) {
+        tr class=(if is_past { "past" } else { format::status(status.status).0 }) {
             td.title {
                 a href={ "/objectives/" (status.name) } { (status.title) }
                 @if let Some(error) = &status.error { div.error { (error) } }
                 (groups(status))
             }
-            td { (parts::badge(status.status)) }
+            td { (parts::state(status, compiled.as_deref())) }
             td.n data-label="value" { (format::quantity(status.value, &status.unit)) }
             td.n.line data-label="line" { (format::target(status.target, &status.unit, compiled.as_deref())) }
-            td data-label="budget" {
+            td data-label="budget" class=[status.budget.is_none().then_some("nothing")] {
                 @match &status.budget {
                     Some(budget) => { (parts::budget_bar(budget.remaining)) " " span.muted { "of " (budget.window) } },
                     None => span.muted { (format::NOTHING) },
@@ -182,8 +187,8 @@ fn groups(status: &ObjectiveStatus) -> Markup {
 }
 
 /// What to do with a server that knows nothing yet.
-fn first_steps(headers: &HeaderMap) -> Markup {
-    let own = parts::own_address(headers);
+fn first_steps(api: &Api, headers: &HeaderMap) -> Markup {
+    let own = parts::own_address(api, headers);
     html! {
         section.empty {
             h2 { "First steps" }

@@ -4,13 +4,26 @@ use axum::http::{HeaderMap, header};
 use maud::{Markup, html};
 
 use super::format;
-use crate::alert::{Incident, IncidentState, StatusKind};
+use crate::alert::{Incident, IncidentState, ObjectiveStatus, StatusKind};
 use crate::base::{Labels, Severity, Timestamp};
+use crate::http::Api;
+use crate::slo::CompiledObjective;
 
 /// A state as a coloured word.
 pub(super) fn badge(kind: StatusKind) -> Markup {
     let (class, word) = format::status(kind);
     html! { span class={ "badge " (class) } { (word) } }
+}
+
+/// The state of an objective. One that no level and no burn rate finds wrong, while its value or its budget
+/// is on the wrong side of the line, is not called `ok`.
+pub(super) fn state(status: &ObjectiveStatus, compiled: Option<&CompiledObjective>) -> Markup {
+    match status.status == StatusKind::Ok && format::is_past(status, compiled) {
+        true => {
+            html! { span.badge.past title="No level is broken and no burn rate too fast, so nobody is told" { "past the line" } }
+        }
+        false => badge(status.status),
+    }
 }
 
 /// A severity as a coloured word.
@@ -31,6 +44,11 @@ pub(super) fn incident_state(incident: &Incident) -> Markup {
 /// An instant: the time of day, the date when it is not today, exact in the tooltip.
 pub(super) fn time(at: Timestamp, now: Timestamp) -> Markup {
     html! { time datetime=(at.rfc3339()) title=(at.rfc3339()) { (format::clock_time(at, now)) } }
+}
+
+/// The same to the second, where the order within a minute matters.
+pub(super) fn second(at: Timestamp, now: Timestamp) -> Markup {
+    html! { time datetime=(at.rfc3339()) title=(at.rfc3339()) { (format::clock_second(at, now)) } }
 }
 
 /// `18 min ago`
@@ -69,6 +87,11 @@ pub(super) fn tags(labels: &Labels) -> Markup {
     }
 }
 
+/// Text whose long names may break after an underscore: metric names are wider than a phone.
+pub(super) fn breakable(text: &str) -> Markup {
+    html! { @for part in text.split_inclusive('_') { (part) @if part.ends_with('_') { wbr; } } }
+}
+
 /// A link to an outside address, only when it is one: `http` or `https`.
 pub(super) fn link(address: &str, text: &str) -> Option<Markup> {
     let url = url::Url::parse(address).ok().filter(|u| matches!(u.scheme(), "http" | "https"))?;
@@ -91,7 +114,13 @@ pub(super) fn stat(name: &str, value: Markup, class: &str) -> Markup {
 }
 
 /// The address that the reader used, for commands to copy. A strange `Host` header is not repeated.
-pub(super) fn own_address(headers: &HeaderMap) -> String {
+pub(super) fn own_address(api: &Api, headers: &HeaderMap) -> String {
+    let prefix = api.edge().settings.route_prefix.trim_matches('/');
+    let separator = if prefix.is_empty() { "" } else { "/" };
+    format!("{}{separator}{prefix}", origin(headers))
+}
+
+fn origin(headers: &HeaderMap) -> String {
     let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
     let plain = |h: &&str| h.len() < 256 && h.chars().all(|c| c.is_ascii_alphanumeric() || ".-:[]".contains(c));
     let host = text(header::HOST.as_str()).filter(plain).filter(|h| !h.is_empty()).unwrap_or("127.0.0.1:1876");
@@ -115,7 +144,7 @@ mod tests {
     fn a_strange_host_is_not_repeated() {
         let with = |host: &str| {
             let host = host.parse().unwrap();
-            own_address(&HeaderMap::from_iter([(header::HOST, host)]))
+            origin(&HeaderMap::from_iter([(header::HOST, host)]))
         };
         assert_eq!(with("slo.example:1876"), "http://slo.example:1876");
         assert_eq!(with("x'; rm -rf /"), "http://127.0.0.1:1876");

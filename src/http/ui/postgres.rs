@@ -88,7 +88,7 @@ const FIGURES: [Figure; 14] = [
 pub(super) async fn page(State(api): State<Api>, headers: HeaderMap) -> Page<'static> {
     let now = api.clock.now();
     let sheet = Sheet::read(&api, &FIGURES, now).await;
-    let own = parts::own_address(&headers);
+    let own = parts::own_address(&api, &headers);
     let body = html! {
         h1 { "PostgreSQL" }
         (sheet.render(&FIGURES, now))

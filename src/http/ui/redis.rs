@@ -74,7 +74,7 @@ const FIGURES: [Figure; 15] = [
 pub(super) async fn page(State(api): State<Api>, headers: HeaderMap) -> Page<'static> {
     let now = api.clock.now();
     let sheet = Sheet::read(&api, &FIGURES, now).await;
-    let own = parts::own_address(&headers);
+    let own = parts::own_address(&api, &headers);
     let body = html! {
         h1 { "Redis" }
         (sheet.render(&FIGURES, now))

@@ -55,6 +55,13 @@ async fn a_calm_overview_says_so() {
 }
 
 #[tokio::test]
+async fn an_overdrawn_budget_is_not_called_ok() {
+    let text = page(&Kit::overdrawn(), "/").await.text;
+    assert!(text.contains("No alert, but 3 of 5 past the line"), "{text}");
+    assert_eq!(text.matches(">past the line</span>").count(), 3, "{text}");
+}
+
+#[tokio::test]
 async fn the_objective_page_has_chart_budget_and_query() {
     let kit = Kit::new();
     let latency = page(&kit, "/objectives/api-latency").await.text;
@@ -145,7 +152,7 @@ async fn an_empty_server_says_what_to_do_next() {
     let kit = Kit::empty();
     for (path, hint) in [
         ("/", "/ingest/timings"),
-        ("/incidents", "plimsoll drill"),
+        ("/incidents", "climbs its escalation"),
         ("/vitals", "data-site"),
         ("/redis", "/ingest/redis?instance=cache-1"),
         ("/postgres", "pg_monitor"),

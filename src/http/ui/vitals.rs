@@ -37,7 +37,7 @@ pub(super) async fn page(
         .map_err(|error| Problem::of(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
     let body = html! {
         h1 { "Web vitals" }
-        @if rows.is_empty() { (first_steps(&headers, window)) } @else { (table(&rows, window)) }
+        @if rows.is_empty() { (first_steps(&api, &headers, window)) } @else { (table(&rows, window)) }
     };
     Ok(Page { title: "Web vitals", section: "/vitals", refresh: Some(REFRESH), body })
 }
@@ -122,8 +122,8 @@ fn shares_bar(cell: &Cell) -> Markup {
     }
 }
 
-fn first_steps(headers: &HeaderMap, window: &str) -> Markup {
-    let own = parts::own_address(headers);
+fn first_steps(api: &Api, headers: &HeaderMap, window: &str) -> Markup {
+    let own = parts::own_address(api, headers);
     html! {
         (tabs(window))
         section.empty {

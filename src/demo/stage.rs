@@ -20,8 +20,11 @@ use super::http::Http;
 use super::load::Load;
 use super::peers::{self, Peer, PeerError};
 use super::receiver::{Addresses, Reaction, Receiver};
-use super::shop::{self, Catalogue, Shop, Timings};
+use super::shop::{self, Catalogue, OrderBook, Shared, SharedCache, Shop, Timings};
 use super::visitors::{Visitors, find_program};
+
+/// How often a private server is tried, a tenth of a second apart.
+const CONNECT_TRIES: usize = 30;
 
 /// Tells the person at the terminal.
 pub type Say = Arc<dyn Fn(&str) + Send + Sync>;
@@ -137,7 +140,8 @@ impl Stage {
         let ingest = format!("{plimsoll}/ingest/timings");
         let (timings, reporter) = Timings::new(ingest, http.clone(), self.clock.clone());
         let catalogue = Catalogue::create(&self.folder).await?;
-        let shop = Shop::open(catalogue, timings, self.clock.clone(), plimsoll.clone());
+        let shared = self.shared().await;
+        let shop = Shop::open(catalogue, shared, timings, self.clock.clone(), plimsoll.clone());
         let tasks = app.tasks();
         let stop = tasks.token(Phase::Intake);
         if let Some(receiver) = self.receiver.take() {
@@ -153,6 +157,26 @@ impl Stage {
         tasks.spawn(Phase::Intake, "faults", announce(shop, self.clock.clone(), self.say.clone(), stop));
         self.greet(&plimsoll, &shop_url);
         Ok(())
+    }
+
+    /// Connects the shop to the private servers; they may still be starting.
+    async fn shared(&self) -> Shared {
+        let mut shared = Shared::default();
+        for _ in 0..CONNECT_TRIES {
+            for peer in &self.peers {
+                if peer.url.starts_with("redis") && shared.cache.is_none() {
+                    shared.cache = SharedCache::connect(&peer.url).await.ok();
+                } else if peer.url.starts_with("postgres") && shared.orders.is_none() {
+                    shared.orders = OrderBook::connect(&peer.url).await.ok();
+                }
+            }
+            let connected = usize::from(shared.cache.is_some()) + usize::from(shared.orders.is_some());
+            if connected == self.peers.len() {
+                break;
+            }
+            self.clock.sleep(Duration::from_millis(100)).await;
+        }
+        shared
     }
 
     fn visitors(&self, shop: &str, http: Http) -> anyhow::Result<Option<Visitors>> {

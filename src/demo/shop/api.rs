@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::demo::faults::{Fault, SLOW_SEARCH};
 
 use super::catalogue::{CatalogueError, PRODUCTS, statements};
+use super::shared::BOOK;
 use super::{Shop, Timing};
 
 /// `GET /api/products?after=ID`
@@ -39,7 +40,7 @@ pub(super) async fn search(State(shop): State<Arc<Shop>>, Query(query): Query<Ha
         }
         shop.catalogue.search(&text).await
     };
-    let found = shop.queried("search", statements::SEARCH, work).await;
+    let found = shop.queried("sqlite", "search", statements::SEARCH, work).await;
     found.map_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response(), |products| json(&products))
 }
 
@@ -50,7 +51,13 @@ pub(super) async fn order(State(shop): State<Arc<Shop>>, body: String) -> Respon
     if shop.suffers(Fault::FailingOrders) && now % 3 == 0 {
         return (StatusCode::BAD_GATEWAY, "the payment provider refused").into_response();
     }
-    let stored = shop.queried("order", statements::ORDER, shop.catalogue.order(product, now)).await;
+    if let Some(orders) = &shop.shared.orders {
+        let booked = shop.queried("postgresql", "order", BOOK, orders.book(product, now)).await;
+        if booked.is_err() {
+            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        }
+    }
+    let stored = shop.queried("sqlite", "order", statements::ORDER, shop.catalogue.order(product, now)).await;
     stored.map_or(StatusCode::INTERNAL_SERVER_ERROR, |()| StatusCode::CREATED).into_response()
 }
 
@@ -64,45 +71,65 @@ impl Shop {
         work: impl Future<Output = Result<T, CatalogueError>>,
     ) -> Response {
         if self.suffers(Fault::ColdCache) {
-            self.cache.clear();
+            self.forget().await;
         }
-        let (kept, duration_ms) = self.timed(async { self.cache.get(&key, self.clock.monotonic()) }).await;
-        let outcome = if kept.is_some() { "hit" } else { "miss" };
-        self.timings.push(Timing::Cache {
-            service: "shop-api",
-            layer: "memory",
-            operation: "get",
-            outcome,
-            duration_ms,
-        });
-        if let Some(answer) = kept {
+        if let Some(answer) = self.looked_up(&key).await {
             return json_text(answer);
         }
-        let Ok(found) = self.queried(operation, statement, work).await else {
+        let Ok(found) = self.queried("sqlite", operation, statement, work).await else {
             return StatusCode::INTERNAL_SERVER_ERROR.into_response();
         };
         let answer = serde_json::to_string(&found).unwrap_or_default();
+        if let Some(shared) = &self.shared.cache {
+            // An answer that could not be kept is computed again.
+            let _kept = shared.put(&key, &answer).await;
+        }
         self.cache.put(key, answer.clone(), self.clock.monotonic());
         json_text(answer)
     }
 
+    async fn forget(&self) {
+        self.cache.clear();
+        if let Some(shared) = &self.shared.cache {
+            let _cleared = shared.clear().await;
+        }
+    }
+
+    /// Asks the cache in memory, then the shared one, and reports both look-ups.
+    async fn looked_up(&self, key: &str) -> Option<String> {
+        let (kept, took) = self.timed(async { self.cache.get(key, self.clock.monotonic()) }).await;
+        self.report_lookup("memory", if kept.is_some() { "hit" } else { "miss" }, took);
+        if kept.is_some() {
+            return kept;
+        }
+        let shared = self.shared.cache.as_ref()?;
+        let (found, took) = self.timed(shared.get(key)).await;
+        let outcome = match &found {
+            Ok(Some(_)) => "hit",
+            Ok(None) => "miss",
+            Err(_) => "error",
+        };
+        self.report_lookup("redis", outcome, took);
+        let answer = found.ok().flatten()?;
+        self.cache.put(key.to_owned(), answer.clone(), self.clock.monotonic());
+        Some(answer)
+    }
+
+    fn report_lookup(&self, layer: &'static str, outcome: &'static str, duration_ms: f64) {
+        self.timings.push(Timing::Cache { service: "shop-api", layer, operation: "get", outcome, duration_ms });
+    }
+
     /// Runs a statement and reports how long it took.
-    async fn queried<T>(
+    async fn queried<T, E>(
         &self,
+        system: &'static str,
         operation: &'static str,
         statement: &'static str,
-        work: impl Future<Output = Result<T, CatalogueError>>,
-    ) -> Result<T, CatalogueError> {
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
         let (result, duration_ms) = self.timed(work).await;
         let error = result.is_err();
-        self.timings.push(Timing::Db {
-            service: "shop-api",
-            operation,
-            system: "sqlite",
-            statement,
-            duration_ms,
-            error,
-        });
+        self.timings.push(Timing::Db { service: "shop-api", operation, system, statement, duration_ms, error });
         result
     }
 }

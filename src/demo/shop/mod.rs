@@ -4,6 +4,7 @@ mod api;
 mod cache;
 mod catalogue;
 mod pages;
+mod shared;
 mod timings;
 
 use std::sync::Arc;
@@ -20,12 +21,23 @@ use crate::base::SharedClock;
 use super::faults::{self, Fault};
 
 pub use catalogue::{Catalogue, CatalogueError, PRODUCTS};
+pub use shared::{OrderBook, SharedCache};
 pub use timings::{Reporter, Timing, Timings};
+
+/// What the shop shares with others, where there is a server for it.
+#[derive(Clone, Default)]
+pub struct Shared {
+    /// A second cache.
+    pub cache: Option<SharedCache>,
+    /// Where orders are booked too.
+    pub orders: Option<OrderBook>,
+}
 
 /// The shop's parts.
 pub struct Shop {
     catalogue: Catalogue,
     cache: cache::Cache,
+    shared: Shared,
     timings: Timings,
     clock: SharedClock,
     opened: Duration,
@@ -34,9 +46,15 @@ pub struct Shop {
 
 impl Shop {
     /// A shop that opens now. `plimsoll` is the base URL that its pages load the browser script from.
-    pub fn open(catalogue: Catalogue, timings: Timings, clock: SharedClock, plimsoll: String) -> Arc<Self> {
+    pub fn open(
+        catalogue: Catalogue,
+        shared: Shared,
+        timings: Timings,
+        clock: SharedClock,
+        plimsoll: String,
+    ) -> Arc<Self> {
         let opened = clock.monotonic();
-        Arc::new(Self { catalogue, cache: cache::Cache::default(), timings, clock, opened, plimsoll })
+        Arc::new(Self { catalogue, cache: cache::Cache::default(), shared, timings, clock, opened, plimsoll })
     }
 
     /// How long the shop has been open; what the schedule of faults runs on.

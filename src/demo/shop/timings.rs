@@ -70,14 +70,17 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    /// Posts until `stop`, then what is left.
+    /// Posts until `stop`: the service it posts to stops at the same time.
     pub async fn run(mut self, stop: CancellationToken) {
-        while !stop.is_cancelled() {
+        loop {
             tokio::select! {
-                () = stop.cancelled() => {}
+                () = stop.cancelled() => return,
                 () = self.clock.sleep(EVERY) => {}
             }
-            self.post_waiting().await;
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.post_waiting() => {}
+            }
         }
     }
 

@@ -57,6 +57,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 /// The file without its inline test module, or nothing for files of tests.
 fn production(path: &Path) -> String {
     if path.file_name().is_some_and(|n| n == "tests.rs" || n == "testkit.rs")
+        || path.components().any(|c| c.as_os_str() == "testkit")
         || path.to_string_lossy().contains("/tests/")
     {
         return String::new();

@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use crate::support::chromium::Browser;
 use crate::support::wait::until;
 
-#[path = "../../src/http/testkit.rs"]
+#[path = "../../src/http/testkit/mod.rs"]
 mod testkit;
 
 use testkit::Kit;

@@ -74,6 +74,14 @@ async fn postgres_exporters_names_are_ours() {
     let postgres = Postgres::start().await;
     postgres.psql("CREATE TABLE t (id int PRIMARY KEY); SELECT pg_create_physical_replication_slot('s', true)");
     let standby = postgres.standby().await;
+    // Both must see the same: a standby that has only just connected has no positions yet.
+    until("the standby streams", Duration::from_secs(30), || {
+        let streaming = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' AND replay_lsn IS NOT NULL \
+            AND reply_time IS NOT NULL";
+        let (streaming, all) = (postgres.psql(streaming), postgres.psql("SELECT count(*) FROM pg_stat_replication"));
+        async move { if streaming == "1" && all == "1" { Ok(()) } else { Err(format!("{streaming} of {all}")) } }
+    })
+    .await;
     for server in [&postgres, &standby] {
         let (port, log) = (free_port(), tempfile::NamedTempFile::new().unwrap());
         let mut command = std::process::Command::new("prometheus-postgres-exporter");

@@ -165,7 +165,7 @@ impl Recorder for World {
             match item.delta {
                 Delta::Add(count) => self.increments.lock().push((item.at, item.labels, count)),
                 Delta::Sample(value) => self.samples.lock().push((item.at, item.labels, value)),
-                Delta::Observe(_) => {}
+                Delta::Observe(_) | Delta::Distribution(_) => {}
             }
         }
         Box::pin(std::future::ready(Ok(Recorded::default())))

@@ -41,6 +41,16 @@ pub enum DropReason {
     SeriesLimit,
     /// The limit of series for this service is reached.
     ServiceSeriesLimit,
+    /// The limit of series for this metric is reached.
+    MetricSeriesLimit,
+    /// More labels than a series may have.
+    TooManyLabels,
+    /// Older than what its series has closed already, or than another of its time.
+    OutOfOrder,
+    /// An exemplar: told and counted, not kept.
+    Exemplar,
+    /// Well-formed, and of a kind that is not taken.
+    Unsupported,
     /// The queue to the journal is full.
     Overloaded,
     /// The sender left before the answer; the journal may or may not have taken it.
@@ -51,7 +61,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// All reasons, for the metric catalogue.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 27] = [
         Self::Malformed,
         Self::Invalid,
         Self::Implausible,
@@ -71,6 +81,11 @@ impl DropReason {
         Self::OutOfRange,
         Self::SeriesLimit,
         Self::ServiceSeriesLimit,
+        Self::MetricSeriesLimit,
+        Self::TooManyLabels,
+        Self::OutOfOrder,
+        Self::Exemplar,
+        Self::Unsupported,
         Self::Overloaded,
         Self::Abandoned,
         Self::Internal,
@@ -98,6 +113,11 @@ impl DropReason {
             Self::OutOfRange => "out_of_range",
             Self::SeriesLimit => "series_limit",
             Self::ServiceSeriesLimit => "service_series_limit",
+            Self::MetricSeriesLimit => "metric_series_limit",
+            Self::TooManyLabels => "too_many_labels",
+            Self::OutOfOrder => "out_of_order",
+            Self::Exemplar => "exemplar",
+            Self::Unsupported => "unsupported",
             Self::Overloaded => "overloaded",
             Self::Abandoned => "abandoned",
             Self::Internal => "internal",

@@ -1,7 +1,10 @@
 //! What is recorded: increments and samples, and the contract of recording.
 
+use std::sync::Arc;
+
 use crate::base::clock::BoxFuture;
 use crate::base::{DropReason, Labels, Timestamp};
+use crate::sketch::NativeHistogram;
 
 use super::vitals::VitalReport;
 
@@ -23,6 +26,9 @@ pub enum Delta {
     Observe(Vec<Observation>),
     /// An absolute sample that belongs to its own time: a gauge, or a counter that someone else keeps.
     Sample(f64),
+    /// An absolute native histogram that belongs to its own time, as its sender keeps it; a sum with the bits
+    /// of [`STALE_NAN`](crate::promql::source::STALE_NAN) ends the series.
+    Distribution(Arc<NativeHistogram>),
 }
 
 impl Delta {

@@ -99,6 +99,7 @@ impl<'a> Planner<'a> {
             Delta::Add(v) => Change::Add(self.slot(item.at, 1), v),
             Delta::Observe(o) => Change::Observe(self.slot(item.at, o.len() as u64), o),
             Delta::Sample(v) => Change::Sample(item.at, v),
+            Delta::Distribution(_) => return Err(DropReason::Unsupported),
         };
         let series = self.resolve(&item.labels, kind(&change))?;
         if let Change::Sample(at, _) = change {
@@ -186,7 +187,7 @@ fn kind(change: &Change) -> SeriesKind {
 fn events(item: &Item) -> u64 {
     match &item.delta {
         Delta::Observe(o) => o.len() as u64,
-        Delta::Add(_) | Delta::Sample(_) => 1,
+        Delta::Add(_) | Delta::Sample(_) | Delta::Distribution(_) => 1,
     }
 }
 

@@ -14,6 +14,7 @@ use super::codec::{BoundsTable, Corrupt, Get, Put};
 use super::slot::Slot;
 use super::stream::Stream;
 use super::total::{SeriesKind, Total};
+use crate::base::Timestamp;
 use crate::base::time::millis;
 
 const VERSION: u8 = 1;
@@ -69,7 +70,11 @@ impl Chunk {
     /// The same at a coarser resolution.
     pub(super) fn coarser(&self, step: Duration) -> Result<Self, Corrupt> {
         let kind = self.stream.kind();
-        let stream = if kind == SeriesKind::Sample { self.last_samples(step)? } else { self.summed(step)? };
+        let stream = match kind {
+            SeriesKind::Counter | SeriesKind::Histogram => self.summed(step)?,
+            SeriesKind::Sample => last_of_steps(self.stream.samples(), step, kind, |s, at, v| s.push_sample(at, v))?,
+            SeriesKind::Native => last_of_steps(self.stream.natives(), step, kind, |s, at, h| s.push_native(at, &h))?,
+        };
         Ok(Self { base: self.base.clone(), stream })
     }
 
@@ -93,23 +98,29 @@ impl Chunk {
         }
         Ok(out)
     }
+}
 
-    fn last_samples(&self, step: Duration) -> Result<Stream, Corrupt> {
-        let mut out = Stream::new(SeriesKind::Sample);
-        let step_of = |ms: i64| (ms - 1).div_euclid(millis(step).max(1));
-        let mut last: Option<(crate::base::Timestamp, f64)> = None;
-        for item in self.stream.samples() {
-            let sample = item?;
-            if let Some((at, value)) = last.filter(|l| step_of(l.0.as_millis()) != step_of(sample.0.as_millis())) {
-                out.push_sample(at, value);
-            }
-            last = Some(sample);
+/// The last sample of each step.
+fn last_of_steps<T>(
+    samples: impl Iterator<Item = Result<(Timestamp, T), Corrupt>>,
+    step: Duration,
+    kind: SeriesKind,
+    push: impl Fn(&mut Stream, Timestamp, T),
+) -> Result<Stream, Corrupt> {
+    let mut out = Stream::new(kind);
+    let step_of = |at: Timestamp| (at.as_millis() - 1).div_euclid(millis(step).max(1));
+    let mut last: Option<(Timestamp, T)> = None;
+    for sample in samples {
+        let sample = sample?;
+        if let Some((at, value)) = last.take_if(|l| step_of(l.0) != step_of(sample.0)) {
+            push(&mut out, at, value);
         }
-        if let Some((at, value)) = last {
-            out.push_sample(at, value);
-        }
-        Ok(out)
+        last = Some(sample);
     }
+    if let Some((at, value)) = last {
+        push(&mut out, at, value);
+    }
+    Ok(out)
 }
 
 /// Packs a body if that helps, and puts version and checksum before it.

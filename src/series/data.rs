@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use crate::base::{Labels, Timestamp};
-use crate::sketch::{Bounds, Histogram};
+use crate::sketch::{Bounds, Histogram, NativeHistogram};
 
 use super::batch::Observation;
 use super::slot::Slot;
@@ -61,6 +61,8 @@ pub(super) struct Series {
     pub(super) near: Vec<(Slot, Arc<Total>)>,
     /// Samples that are not closed yet, ascending.
     pub(super) open_samples: Vec<(Timestamp, f64)>,
+    /// The same of native histograms.
+    pub(super) open_natives: Vec<(Timestamp, Arc<NativeHistogram>)>,
     /// The newest closed sample's time.
     pub(super) closed_sample: Timestamp,
     /// The newest sample.
@@ -83,6 +85,7 @@ impl Series {
             base: None,
             near: Vec::new(),
             open_samples: Vec::new(),
+            open_natives: Vec::new(),
             closed_sample: Timestamp::MIN,
             newest: None,
             touched: Slot::NONE,
@@ -138,6 +141,18 @@ impl Series {
         }
     }
 
+    /// Takes a native histogram; of two with one time the later counts.
+    pub(super) fn native(&mut self, at: Timestamp, histogram: Arc<NativeHistogram>) {
+        self.touched = self.touched.max(Slot::of(at));
+        if at <= self.closed_sample {
+            return;
+        }
+        match self.open_natives.binary_search_by_key(&at, |s| s.0) {
+            Ok(i) => self.open_natives[i].1 = histogram,
+            Err(i) => self.open_natives.insert(i, (at, histogram)),
+        }
+    }
+
     /// Counts at more bounds from now on.
     pub(super) fn widen(&mut self, bounds: Bounds) {
         for (_, increment) in &mut self.near {
@@ -180,6 +195,14 @@ impl Series {
         }
     }
 
+    /// Closes a native histogram that is later than all closed before.
+    pub(super) fn close_native(&mut self, at: Timestamp, histogram: &Arc<NativeHistogram>) {
+        if at > self.closed_sample {
+            self.closed_sample = at;
+            self.block(Slot::of(at).block(), None).stream.push_native(at, histogram);
+        }
+    }
+
     fn block(&mut self, index: i64, base: Option<Arc<Total>>) -> &mut Block {
         if self.blocks.last().is_none_or(|b| b.index < index) {
             self.blocks.push(Arc::new(Block { index, base, stream: Stream::new(self.kind) }));
@@ -205,6 +228,6 @@ impl Series {
 
     /// Whether nothing of it is in memory but its name and its total.
     pub(super) fn is_quiet(&self) -> bool {
-        self.blocks.is_empty() && self.near.is_empty() && self.open_samples.is_empty()
+        self.blocks.is_empty() && self.near.is_empty() && self.open_samples.is_empty() && self.open_natives.is_empty()
     }
 }

@@ -8,18 +8,23 @@
 //!     add (0): slot difference to the entry's slot, number
 //!     observe (1): slot difference, how many, (f64, weight) …
 //!     sample (2): millisecond difference to the entry's time, f64
+//!     distribution (3): millisecond difference, a whole native histogram as `series::native` writes it
 //! | reports: dictionary number, site, id, metric, report …
 //! ```
 //! Labels are written once for each segment and named by number after that. Every change carries its slot:
 //! a replay decides nothing, so it decides nothing differently. A change whose dictionary number is unknown
 //! (the entry that explained it was damaged) is lost and counted as such; the rest is served.
 
+use std::sync::Arc;
+
 use crate::base::{Labels, Timestamp};
+use crate::sketch::NativeHistogram;
 
 use super::batch::Observation;
 use super::codec::{Corrupt, Get, Put};
 use super::index::SeriesRef;
 use super::ledger::{get_report, put_report};
+use super::native;
 use super::slot::Slot;
 use super::total::SeriesKind;
 use super::vitals::{VitalKey, VitalReport};
@@ -30,6 +35,7 @@ pub(super) enum Change {
     Add(Slot, f64),
     Observe(Slot, Vec<Observation>),
     Sample(Timestamp, f64),
+    Distribution(Timestamp, Arc<NativeHistogram>),
 }
 
 /// A web vital settles: its value enters its series.
@@ -84,6 +90,7 @@ pub(super) struct Encoder {
 const ADD: u64 = 0;
 const OBSERVE: u64 = 1;
 const SAMPLE: u64 = 2;
+const DISTRIBUTION: u64 = 3;
 
 impl Encoder {
     pub(super) fn new(archive: u128) -> Self {
@@ -191,6 +198,11 @@ impl Encoder {
                     body.put_varint(number | SAMPLE);
                     body.put_zigzag(time.as_millis() - at.as_millis());
                     body.put_f64(*v);
+                }
+                Change::Distribution(time, histogram) => {
+                    body.put_varint(number | DISTRIBUTION);
+                    body.put_zigzag(time.as_millis() - at.as_millis());
+                    native::put(body, histogram, None);
                 }
             }
         }
@@ -314,7 +326,10 @@ fn get_change(from: &mut Get<'_>, at: Timestamp, slot: Slot) -> Result<(u64, Cha
             let millis = at.as_millis().checked_add(difference).ok_or(Corrupt)?;
             Change::Sample(Timestamp::from_millis(millis), from.f64()?)
         }
-        _ => return Err(Corrupt),
+        _ => {
+            let millis = at.as_millis().checked_add(difference).ok_or(Corrupt)?;
+            Change::Distribution(Timestamp::from_millis(millis), Arc::new(native::get(from, None)?))
+        }
     };
     Ok((head >> 2, change))
 }
@@ -411,6 +426,22 @@ mod tests {
         assert!(encoder.bytes().len() < again.len());
         assert_eq!(dictionary.decode(encoder.bytes()).unwrap().changes.len(), 4);
         assert_eq!(dictionary.get(2), Some(&series(0)));
+    }
+
+    #[test]
+    fn native_histograms_are_written_whole_and_read() {
+        let labels = Labels::metric("n", [("a", "b")]);
+        let buckets = crate::sketch::NativeBuckets(vec![(-3, 2.0), (7, 1.0)]);
+        let histogram = NativeHistogram { schema: 3, count: 3.0, positive: buckets, ..native::stale_marker() };
+        let histogram = Arc::new(NativeHistogram { sum: -0.5, ..histogram });
+        let at = Timestamp::from_secs(100);
+        let change = Change::Distribution(Timestamp::from_millis(99_500), histogram);
+        let draft = Draft { changes: vec![(0, change.clone())], ..Draft::default() };
+        let mut encoder = Encoder::new(1);
+        encoder.encode(1, at, &draft, |_| (&labels, SeriesKind::Native));
+        let mut dictionary = Dictionary::default();
+        assert_eq!(dictionary.decode(encoder.bytes()).unwrap().changes, [(1, change)]);
+        assert_eq!(dictionary.get(1), Some(&(labels, SeriesKind::Native)));
     }
 
     #[test]

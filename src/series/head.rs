@@ -167,6 +167,7 @@ impl Head {
             Change::Add(slot, value) => series.add(*slot, *value),
             Change::Observe(slot, observations) => series.observe(*slot, observations),
             Change::Sample(at, value) => return series.sample(*at, *value),
+            Change::Distribution(at, histogram) => return series.native(*at, histogram.clone()),
         }
         if let Change::Add(slot, _) | Change::Observe(slot, _) = change {
             Arc::make_mut(&mut self.live).mark(*slot);
@@ -276,5 +277,11 @@ fn close_series(series: &mut Series, through: Slot, data: &mut TickWriter) {
         let closed: Vec<_> = series.open_samples.drain(..closing).collect();
         data.samples(series.id, &closed);
         closed.iter().for_each(|(at, value)| series.close_sample(*at, *value));
+    }
+    let closing = series.open_natives.partition_point(|(at, _)| Slot::of(*at) <= through);
+    if closing > 0 {
+        let closed: Vec<_> = series.open_natives.drain(..closing).collect();
+        data.natives(series.id, &closed);
+        closed.iter().for_each(|(at, histogram)| series.close_native(*at, histogram));
     }
 }

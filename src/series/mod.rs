@@ -42,6 +42,7 @@ mod journal;
 pub mod known;
 mod ledger;
 mod live;
+mod native;
 mod open;
 mod plan;
 mod recorder;

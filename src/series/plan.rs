@@ -99,11 +99,11 @@ impl<'a> Planner<'a> {
             Delta::Add(v) => Change::Add(self.slot(item.at, 1), v),
             Delta::Observe(o) => Change::Observe(self.slot(item.at, o.len() as u64), o),
             Delta::Sample(v) => Change::Sample(item.at, v),
-            Delta::Distribution(_) => return Err(DropReason::Unsupported),
+            Delta::Distribution(h) => Change::Distribution(item.at, h),
         };
         let series = self.resolve(&item.labels, kind(&change))?;
-        if let Change::Sample(at, _) = change {
-            self.in_time(series, at)?;
+        if let Change::Sample(at, _) | Change::Distribution(at, _) = &change {
+            self.in_time(series, *at)?;
         }
         self.plan.draft.changes.push((series, change));
         Ok(())
@@ -181,6 +181,7 @@ fn kind(change: &Change) -> SeriesKind {
         Change::Add(..) => SeriesKind::Counter,
         Change::Observe(..) => SeriesKind::Histogram,
         Change::Sample(..) => SeriesKind::Sample,
+        Change::Distribution(..) => SeriesKind::Native,
     }
 }
 

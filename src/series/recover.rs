@@ -110,6 +110,9 @@ fn base_from(head: &mut Head, stored: &StoredChunk) -> Result<(), Corrupt> {
     for increment in chunk.stream.increments() {
         Total::add_to(&mut sum, &increment?.1);
     }
+    for native in chunk.stream.natives() {
+        series.closed_sample = native?.0;
+    }
     for sample in chunk.stream.samples() {
         let sample = sample?;
         (series.closed_sample, series.newest) = (sample.0, Some(sample));
@@ -139,6 +142,11 @@ fn closed_again(head: &mut Head, id: u64, item: TickItem) {
             for (at, value) in items.iter().filter(|(at, _)| Slot::of(*at).block() >= memory_from) {
                 series.close_sample(*at, *value);
                 series.newest = Some((*at, *value));
+            }
+        }
+        TickItem::Natives(items) => {
+            for (at, histogram) in items.iter().filter(|(at, _)| Slot::of(*at).block() >= memory_from) {
+                series.close_native(*at, histogram);
             }
         }
     }
@@ -202,7 +210,8 @@ pub(super) fn replay(
 fn reopen(head: &mut Head) {
     let increments = head.series.iter().filter_map(|s| s.near.first()).map(|(slot, _)| *slot);
     let samples = head.series.iter().filter_map(|s| s.open_samples.first()).map(|(at, _)| Slot::of(*at));
-    if let Some(first) = increments.chain(samples).min() {
+    let natives = head.series.iter().filter_map(|s| s.open_natives.first()).map(|(at, _)| Slot::of(*at));
+    if let Some(first) = increments.chain(samples).chain(natives).min() {
         head.closed = head.closed.min(first.plus(-1));
     }
     head.memory_from = head.memory_from.min(head.closed.plus(1).block());

@@ -4,9 +4,13 @@
 //! before and the number or histogram; a sample takes the difference in milliseconds and its bits XOR the
 //! bits before, byte-swapped so that what is equal or round ends in few bytes.
 
+use std::sync::Arc;
+
 use crate::base::Timestamp;
+use crate::sketch::NativeHistogram;
 
 use super::codec::{BoundsTable, Corrupt, Get, Put};
+use super::native;
 use super::slot::Slot;
 use super::total::{SeriesKind, Total};
 
@@ -26,12 +30,21 @@ pub(super) struct Stream {
     bounds: BoundsTable,
     last_time: i64,
     last_bits: u64,
+    last_native: native::Before,
     len: usize,
 }
 
 impl Stream {
     pub(super) fn new(kind: SeriesKind) -> Self {
-        Self { kind, bytes: Vec::new(), bounds: BoundsTable::default(), last_time: 0, last_bits: 0, len: 0 }
+        Self {
+            kind,
+            bytes: Vec::new(),
+            bounds: BoundsTable::default(),
+            last_time: 0,
+            last_bits: 0,
+            last_native: None,
+            len: 0,
+        }
     }
 
     pub(super) fn kind(&self) -> SeriesKind {
@@ -57,6 +70,13 @@ impl Stream {
         self.last_bits = value.to_bits();
     }
 
+    /// Appends a native histogram that is later than all before.
+    pub(super) fn push_native(&mut self, at: Timestamp, histogram: &Arc<NativeHistogram>) {
+        self.step(at.as_millis());
+        native::put(&mut self.bytes, histogram, self.last_native.as_deref());
+        self.last_native = native::remembered(histogram.clone());
+    }
+
     fn step(&mut self, time: i64) {
         self.bytes.put_zigzag(time - self.last_time);
         self.last_time = time;
@@ -75,7 +95,7 @@ impl Stream {
 
     /// The increments from a place on.
     pub(super) fn increments_from(&self, place: Place) -> impl Iterator<Item = Result<(Slot, Total), Corrupt>> + '_ {
-        let count = if self.kind == SeriesKind::Sample { 0 } else { self.len.saturating_sub(place.item) };
+        let count = if self.kind.is_ours() { self.len.saturating_sub(place.item) } else { 0 };
         let mut from = Get(self.bytes.get(place.offset..).unwrap_or_default());
         let mut time = place.time;
         (0..count).map(move |_| {
@@ -100,6 +120,19 @@ impl Stream {
         })
     }
 
+    /// The native histograms; empty when this holds anything else.
+    pub(super) fn natives(&self) -> impl Iterator<Item = Result<(Timestamp, Arc<NativeHistogram>), Corrupt>> + '_ {
+        let count = if self.kind == SeriesKind::Native { self.len } else { 0 };
+        let mut from = Get(&self.bytes);
+        let (mut time, mut before) = (0i64, None);
+        (0..count).map(move |_| {
+            time = time.checked_add(from.zigzag()?).ok_or(Corrupt)?;
+            let histogram = Arc::new(native::get(&mut from, Option::as_deref(&before))?);
+            before = native::remembered(histogram.clone());
+            Ok((Timestamp::from_millis(time), histogram))
+        })
+    }
+
     pub(super) fn put(&self, out: &mut Vec<u8>) {
         out.push(self.kind.number());
         self.bounds.put(out);
@@ -114,7 +147,7 @@ impl Stream {
         let len = usize::try_from(from.varint()?).map_err(|_| Corrupt)?;
         let size = from.count()?;
         let bytes = from.bytes(size)?.to_vec();
-        Ok(Self { kind, bytes, bounds, len, last_time: 0, last_bits: 0 })
+        Ok(Self { kind, bytes, bounds, len, last_time: 0, last_bits: 0, last_native: None })
     }
 }
 

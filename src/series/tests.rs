@@ -1,6 +1,7 @@
 //! Everything together: a recorder, a loop and a view on storage that can be made to fail or to stop.
 
 mod crash;
+mod natives;
 mod reading;
 mod restart;
 

@@ -3,19 +3,25 @@
 //! ```text
 //! sealed as a chunk is: bounds table | number of series
 //!   | per series: id, kind, how many, then (slot difference, increment)* or (ms difference, f64)*
+//!     or (ms difference, native histogram as `series::native` writes it)*
 //! ```
+
+use std::sync::Arc;
 
 use super::chunk::{seal, unseal};
 use super::codec::{BoundsTable, Corrupt, Get, Put};
+use super::native;
 use super::slot::Slot;
 use super::total::{SeriesKind, Total};
 use crate::base::Timestamp;
+use crate::sketch::NativeHistogram;
 
 /// What one series brings to a tick.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum TickItem {
     Increments(Vec<(Slot, Total)>),
     Samples(Vec<(Timestamp, f64)>),
+    Natives(Vec<(Timestamp, Arc<NativeHistogram>)>),
 }
 
 /// Collects the data of a tick.
@@ -55,6 +61,17 @@ impl TickWriter {
             self.body.put_zigzag(at.as_millis() - last);
             last = at.as_millis();
             self.body.put_f64(*value);
+        }
+    }
+
+    pub(super) fn natives(&mut self, id: u64, items: &[(Timestamp, Arc<NativeHistogram>)]) {
+        self.head(id, SeriesKind::Native, items.len());
+        let (mut last, mut before) = (0, None);
+        for (at, histogram) in items {
+            self.body.put_zigzag(at.as_millis() - last);
+            last = at.as_millis();
+            native::put(&mut self.body, histogram, Option::as_deref(&before));
+            before = native::remembered(histogram.clone());
         }
     }
 
@@ -105,6 +122,16 @@ fn item(from: &mut Get<'_>, kind: SeriesKind, bounds: &BoundsTable) -> Result<Ti
             samples.push((Timestamp::from_millis(time), from.f64()?));
         }
         return Ok(TickItem::Samples(samples));
+    }
+    if kind == SeriesKind::Native {
+        let (mut natives, mut before) = (Vec::with_capacity(n), None);
+        for _ in 0..n {
+            time = time.checked_add(from.zigzag()?).ok_or(Corrupt)?;
+            let histogram = Arc::new(native::get(from, Option::as_deref(&before))?);
+            before = native::remembered(histogram.clone());
+            natives.push((Timestamp::from_millis(time), histogram));
+        }
+        return Ok(TickItem::Natives(natives));
     }
     let mut increments = Vec::with_capacity(n);
     for _ in 0..n {

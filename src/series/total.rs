@@ -11,15 +11,23 @@ pub enum SeriesKind {
     Histogram,
     /// [`Delta::Sample`](super::Delta::Sample)
     Sample,
+    /// [`Delta::Distribution`](super::Delta::Distribution)
+    Native,
 }
 
 impl SeriesKind {
+    /// Whether its values are ours: increments by slot, not samples with a time of their own.
+    pub const fn is_ours(self) -> bool {
+        matches!(self, Self::Counter | Self::Histogram)
+    }
+
     /// Its number in stored form.
     pub const fn number(self) -> u8 {
         match self {
             Self::Counter => 0,
             Self::Histogram => 1,
             Self::Sample => 2,
+            Self::Native => 3,
         }
     }
 
@@ -29,6 +37,7 @@ impl SeriesKind {
             0 => Some(Self::Counter),
             1 => Some(Self::Histogram),
             2 => Some(Self::Sample),
+            3 => Some(Self::Native),
             _ => None,
         }
     }

@@ -153,9 +153,11 @@ impl Known for View {
             Some(SeriesKind::Counter) => MetricType::Counter,
             Some(SeriesKind::Histogram) => MetricType::Histogram,
             Some(SeriesKind::Sample) => foreign_type(metric),
+            Some(SeriesKind::Native) => MetricType::Histogram,
             None => {
                 let bases = SUFFIXES.iter().filter_map(|s| metric.strip_suffix(s));
-                let derived = bases.into_iter().any(|b| of(b) == Some(SeriesKind::Histogram));
+                let histograms = [Some(SeriesKind::Histogram), Some(SeriesKind::Native)];
+                let derived = bases.into_iter().any(|b| histograms.contains(&of(b)));
                 if derived { MetricType::Counter } else { MetricType::Unknown }
             }
         }
@@ -185,6 +187,8 @@ fn exposed(series: &super::data::Series, now: Timestamp) -> Option<Exposed> {
                 _ => ExposedValue::Gauge(value),
             }
         }
+        // What others keep as native histograms has no classic bounds that a text exposition could show.
+        SeriesKind::Native => return None,
         SeriesKind::Counter | SeriesKind::Histogram => match series.total()? {
             Total::Counter(v) => ExposedValue::Counter(v),
             Total::Histogram(h) => ExposedValue::Histogram(Box::new(h)),

@@ -271,7 +271,7 @@ impl Writer {
 pub(super) fn slot_of(change: &Change) -> Slot {
     match change {
         Change::Add(slot, _) | Change::Observe(slot, _) => *slot,
-        Change::Sample(at, _) => Slot::of(*at),
+        Change::Sample(at, _) | Change::Distribution(at, _) => Slot::of(*at),
     }
 }
 

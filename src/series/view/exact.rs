@@ -12,7 +12,7 @@ use super::super::chunk::Chunk;
 use super::super::data::Mark;
 use super::super::slot::Slot;
 use super::super::stream::Place;
-use super::super::total::{SeriesKind, Total};
+use super::super::total::Total;
 use super::forms::{Forms, bucket, derived};
 use super::points::corrupt;
 use super::taken::{Chunks, Taken, TakenSeries, storage};
@@ -85,7 +85,7 @@ async fn differences(
     let before = Edge::fetch(view, &taken, start, false).await?;
     let after = Edge::fetch(view, &taken, end, true).await?;
     let mut out = Vec::new();
-    for series in taken.series.iter().filter(|s| s.kind != SeriesKind::Sample) {
+    for series in taken.series.iter().filter(|s| s.kind.is_ours()) {
         let Some(last) = after.total(&taken, series)? else { continue };
         let increase = difference(before.total(&taken, series)?, last);
         out.extend(increase.map(|i| (series.labels.clone(), series.forms.clone(), i)));
@@ -183,13 +183,14 @@ async fn foreign(
 ) -> Result<Vec<(Labels, f64)>, SourceError> {
     let selection = Selection { matchers: matchers.to_vec(), start: start - LOOKBACK - Duration::from_millis(1), end };
     let mut taken = Taken::new(&view.shared, matchers, view.clock.now())?;
-    taken.series.retain(|s| s.kind == SeriesKind::Sample);
+    taken.series.retain(|s| !s.kind.is_ours());
     let chunks = taken.archived(view.archive.as_ref(), &selection).await?;
     let (mut samples, mut budget) = (Vec::new(), super::MAX_SAMPLES);
     for series in &taken.series {
         super::points::samples(&taken, series, chunks.of(series.id), &selection, &mut budget, &mut samples)?;
     }
-    Ok(super::points::join(samples).into_iter().map(|s| (s.labels, rises(&s.floats, start))).collect())
+    let floats = super::points::join(samples).into_iter().filter(|s| s.histograms.is_empty());
+    Ok(floats.map(|s| (s.labels, rises(&s.floats, start))).collect())
 }
 
 /// The sum of rises after `start`; a fall is a reset, after which the counter began at zero.

@@ -20,7 +20,7 @@ pub(super) struct Forms {
 impl Forms {
     /// The forms that satisfy all matchers, if any does.
     pub(super) fn of(labels: &Labels, kind: SeriesKind, matchers: &[Matcher]) -> Option<Self> {
-        if kind != SeriesKind::Histogram {
+        if !matches!(kind, SeriesKind::Histogram | SeriesKind::Native) {
             return Matcher::all_match(matchers, labels).then(|| Self { plain: true, ..Self::default() });
         }
         let own = |m: &&Matcher| m.name != METRIC_NAME && m.name != "le";
@@ -41,7 +41,7 @@ impl Forms {
             plain: without_le && named(""),
             count: without_le && named("_count"),
             sum: without_le && named("_sum"),
-            buckets: named("_bucket").then(|| le.into_iter().cloned().collect()),
+            buckets: (kind == SeriesKind::Histogram && named("_bucket")).then(|| le.into_iter().cloned().collect()),
         };
         (forms.plain || forms.count || forms.sum || forms.buckets.is_some()).then_some(forms)
     }

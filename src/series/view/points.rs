@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::{Labels, Timestamp};
+use crate::promql::source::is_stale;
 use crate::promql::{Selection, SeriesSamples, SourceError};
 use crate::sketch::{Histogram, NativeHistogram, format_le};
 
@@ -39,6 +40,7 @@ pub(super) fn samples(
 ) -> Result<(), SourceError> {
     let found = match series.kind {
         SeriesKind::Sample => vec![foreign(series, chunks, selection)?],
+        SeriesKind::Native => natives(series, chunks, selection)?,
         SeriesKind::Counter | SeriesKind::Histogram => {
             let mut walk = Walk::new(taken, series, selection, *budget);
             walk.archive(chunks)?;
@@ -71,6 +73,42 @@ fn foreign(series: &TakenSeries, chunks: &[StoredChunk], selection: &Selection) 
     }
     floats.extend(series.samples.iter().filter(|(at, _)| wanted(*at)));
     Ok(SeriesSamples { labels: series.labels.clone(), floats, histograms: Vec::new() })
+}
+
+/// Native histograms with a time of their own, as they came, under the names that are wanted.
+fn natives(
+    series: &TakenSeries,
+    chunks: &[StoredChunk],
+    selection: &Selection,
+) -> Result<Vec<SeriesSamples>, SourceError> {
+    let mut out = Vec::new();
+    let mut keep = |sample: Result<(Timestamp, Arc<NativeHistogram>), Corrupt>| {
+        let (at, histogram) = sample.map_err(corrupt)?;
+        (selection.start < at && at <= selection.end).then(|| out.push((at, histogram)));
+        Ok::<(), SourceError>(())
+    };
+    for stored in chunks {
+        Chunk::decode(&stored.bytes).map_err(corrupt)?.stream.natives().try_for_each(&mut keep)?;
+    }
+    series.blocks.iter().flat_map(|b| b.stream.natives()).try_for_each(&mut keep)?;
+    series.natives.iter().cloned().map(Ok).try_for_each(&mut keep)?;
+    Ok(forms_of_natives(series, out))
+}
+
+/// A marker of staleness ends each of the names.
+fn forms_of_natives(series: &TakenSeries, natives: Vec<(Timestamp, Arc<NativeHistogram>)>) -> Vec<SeriesSamples> {
+    let floats = |suffix: &str, of: fn(&NativeHistogram) -> f64| SeriesSamples {
+        labels: derived(&series.labels, suffix),
+        floats: natives.iter().map(|(at, h)| (*at, if is_stale(h.sum) { h.sum } else { of(h) })).collect(),
+        histograms: Vec::new(),
+    };
+    let mut out = Vec::new();
+    out.extend(series.forms.count.then(|| floats("_count", |h| h.count)));
+    out.extend(series.forms.sum.then(|| floats("_sum", |h| h.sum)));
+    if series.forms.plain {
+        out.push(SeriesSamples { labels: series.labels.clone(), floats: Vec::new(), histograms: natives });
+    }
+    out
 }
 
 /// Walks through a series of ours in time.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::base::{Labels, Matcher, Timestamp};
 use crate::promql::{Selection, SourceError};
+use crate::sketch::NativeHistogram;
 
 use super::super::archive::{Archive, ArchiveError, StoredChunk};
 use super::super::codec::Corrupt;
@@ -30,6 +31,7 @@ pub(super) struct TakenSeries {
     pub(super) base: Option<Arc<Total>>,
     pub(super) near: Vec<(Slot, Arc<Total>)>,
     pub(super) samples: Vec<(Timestamp, f64)>,
+    pub(super) natives: Vec<(Timestamp, Arc<NativeHistogram>)>,
 }
 
 impl TakenSeries {
@@ -75,7 +77,7 @@ impl Taken {
         let current = taken.current();
         if taken.closed >= current {
             taken.closed = current.plus(-1);
-            let mut ours = taken.series.iter_mut().filter(|s| s.kind != SeriesKind::Sample);
+            let mut ours = taken.series.iter_mut().filter(|s| s.kind.is_ours());
             ours.try_for_each(|s| s.reopen(current)).map_err(corrupt)?;
         }
         Ok(taken)
@@ -124,6 +126,7 @@ fn taken(series: &Series, forms: Forms) -> TakenSeries {
         base: series.base.clone(),
         near: series.near.clone(),
         samples: series.open_samples.clone(),
+        natives: series.open_natives.clone(),
     }
 }
 

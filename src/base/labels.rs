@@ -1,27 +1,49 @@
-//! Validated label sets: sorted, without empty values, cheap to clone.
+//! Validated label sets: sorted, without empty values, cheap to clone, to compare and to look up.
+//!
+//! A set is one allocation ([`packed`]) and its hash beside the pointer to it, computed once. A map's look-up
+//! reads the text only of the set that it finds, and growing it reads none.
 
+mod builder;
+mod packed;
+
+use std::cmp::Ordering;
 use std::fmt;
-use std::sync::Arc;
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
+use std::sync::{Arc, LazyLock};
 
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub use builder::LabelsBuilder;
+use packed::Pairs;
+
 /// The label that holds the metric's name.
 pub const METRIC_NAME: &str = "__name__";
 
+/// Seeded at random in each process, so that nobody outside can choose sets whose hashes meet.
+static HASHES: LazyLock<foldhash::quality::RandomState> = LazyLock::new(Default::default);
+/// Asked for often, so it is made once.
+static EMPTY: LazyLock<Labels> = LazyLock::new(|| Labels::pack(std::iter::empty()));
+
 /// A label set, sorted by name; an empty value is the same as no label and is never stored.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Labels(Arc<[(Arc<str>, Arc<str>)]>);
+#[derive(Clone)]
+pub struct Labels {
+    hash: u64,
+    packed: Arc<str>,
+}
+
+/// A map by label sets that takes the hash they already have.
+pub type LabelMap<V> = std::collections::HashMap<Labels, V, BuildHasherDefault<HashOfLabels>>;
 
 impl Default for Labels {
     fn default() -> Self {
-        Self(Arc::from([]))
+        EMPTY.clone()
     }
 }
 
 impl Labels {
     /// The label set of these pairs; of a name that occurs twice the last counts.
-    pub fn new<N: Into<Arc<str>>, V: Into<Arc<str>>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+    pub fn new<N: AsRef<str>, V: AsRef<str>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
         let mut builder = LabelsBuilder::default();
         for (name, value) in pairs {
             builder.set(name, value);
@@ -30,7 +52,7 @@ impl Labels {
     }
 
     /// The label set of a metric: `name` as `__name__`, then the pairs.
-    pub fn metric<N: Into<Arc<str>>, V: Into<Arc<str>>>(name: &str, pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+    pub fn metric<N: AsRef<str>, V: AsRef<str>>(name: &str, pairs: impl IntoIterator<Item = (N, V)>) -> Self {
         let mut builder = LabelsBuilder::default();
         for (label, value) in pairs {
             builder.set(label, value);
@@ -39,9 +61,15 @@ impl Labels {
         builder.build()
     }
 
+    /// Of pairs that are sorted by name, without duplicates and empty values.
+    fn pack<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Self {
+        let packed = packed::pack(pairs);
+        Self { hash: HASHES.hash_one(packed.as_bytes()), packed: packed.into() }
+    }
+
     /// The value of a label, or `None` when it is absent.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.binary_search_by(|(n, _)| n.as_ref().cmp(name)).ok().map(|i| self.0[i].1.as_ref())
+        self.iter().find(|(n, _)| *n == name).map(|(_, value)| value)
     }
 
     /// The value of a label, or the empty string: how matchers see it.
@@ -56,22 +84,32 @@ impl Labels {
 
     /// All pairs in the order of their names.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> + Clone {
-        self.0.iter().map(|(n, v)| (n.as_ref(), v.as_ref()))
+        Pairs::of(&self.packed)
     }
 
     /// How many labels there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.iter().len()
     }
 
     /// Whether there is no label at all.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.len() == 0
+    }
+
+    /// The memory that the set takes, all of it: what is shared by its clones, and one of them.
+    pub fn memory_bytes(&self) -> usize {
+        const COUNTS: usize = 2 * size_of::<usize>();
+        size_of::<Self>() + COUNTS + self.packed.len()
     }
 
     /// A builder that starts from this set.
     pub fn to_builder(&self) -> LabelsBuilder {
-        LabelsBuilder { pairs: self.0.to_vec() }
+        let mut builder = LabelsBuilder::default();
+        for (name, value) in self.iter() {
+            builder.set(name, value);
+        }
+        builder
     }
 
     /// This set with one label set; an empty value removes it.
@@ -98,39 +136,52 @@ impl Labels {
 
     /// The labels whose name satisfies `keep`.
     pub fn filter(&self, keep: impl Fn(&str) -> bool) -> Self {
-        Self(self.0.iter().filter(|(n, _)| keep(n)).cloned().collect())
+        Self::pack(self.iter().filter(|(name, _)| keep(name)))
     }
 }
 
-/// Builds a label set one label at a time.
-#[derive(Debug, Default, Clone)]
-pub struct LabelsBuilder {
-    pairs: Vec<(Arc<str>, Arc<str>)>,
+impl PartialEq for Labels {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && (Arc::ptr_eq(&self.packed, &other.packed) || self.packed == other.packed)
+    }
 }
 
-impl LabelsBuilder {
-    /// Sets a label; an empty value removes it.
-    pub fn set<N: Into<Arc<str>>, V: Into<Arc<str>>>(&mut self, name: N, value: V) -> &mut Self {
-        let (name, value) = (name.into(), value.into());
-        match (self.pairs.iter().position(|(n, _)| *n == name), value.is_empty()) {
-            (Some(i), true) => drop(self.pairs.swap_remove(i)),
-            (Some(i), false) => self.pairs[i].1 = value,
-            (None, true) => {}
-            (None, false) => self.pairs.push((name, value)),
-        }
-        self
+impl Eq for Labels {}
+
+impl Hash for Labels {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+/// By the first pair that differs, name before value; a set sorts after its own beginning.
+impl Ord for Labels {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if self == other { Ordering::Equal } else { self.iter().cmp(other.iter()) }
+    }
+}
+
+impl PartialOrd for Labels {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Hands on the hash that a label set has. For keys of other kinds it is a bad hash.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct HashOfLabels(u64);
+
+impl Hasher for HashOfLabels {
+    fn finish(&self) -> u64 {
+        self.0
     }
 
-    /// Removes a label.
-    pub fn remove(&mut self, name: &str) -> &mut Self {
-        self.pairs.retain(|(n, _)| n.as_ref() != name);
-        self
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.iter().fold(self.0, |h, b| h.rotate_left(8) ^ u64::from(*b));
     }
 
-    /// The finished, sorted set.
-    pub fn build(mut self) -> Labels {
-        self.pairs.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        Labels(self.pairs.into())
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
     }
 }
 
@@ -191,27 +242,4 @@ impl<'de> Deserialize<'de> for Labels {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sorts_drops_empty_and_keeps_the_last() {
-        let labels = Labels::new([("b", "1"), ("a", "x"), ("c", ""), ("a", "y")]);
-        assert_eq!(labels.iter().collect::<Vec<_>>(), [("a", "y"), ("b", "1")]);
-        assert_eq!(labels.value("c"), "");
-    }
-
-    #[test]
-    fn prints_as_prometheus_does() {
-        let labels = Labels::metric("up", [("job", "a\"b")]);
-        assert_eq!(labels.to_string(), r#"up{job="a\"b"}"#);
-        assert_eq!(Labels::metric("up", [("", "")]).to_string(), "up");
-        assert_eq!(Labels::default().to_string(), "{}");
-    }
-
-    #[test]
-    fn knows_names() {
-        assert!(is_metric_name("slo:good_total") && is_label_name("_x1"));
-        assert!(!is_metric_name("1x") && !is_label_name("a:b") && !is_label_name(""));
-    }
-}
+mod tests;

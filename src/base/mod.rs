@@ -12,7 +12,7 @@ pub mod severity;
 pub mod time;
 
 pub use clock::{Clock, ManualClock, SharedClock, SystemClock};
-pub use labels::{Labels, LabelsBuilder, METRIC_NAME};
+pub use labels::{LabelMap, Labels, LabelsBuilder, METRIC_NAME};
 pub use matcher::{MatchOp, Matcher};
 pub use outcome::DropReason;
 pub use secret::Secret;

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::{DropReason, Labels, Timestamp};
+use crate::base::{DropReason, LabelMap, Labels, Timestamp};
 use crate::sketch::Bounds;
 
 use super::MetricCatalog;
@@ -31,7 +31,7 @@ pub(super) const SERVICE: &str = "service_name";
 #[derive(Debug)]
 pub(super) struct Head {
     pub(super) series: Vec<Series>,
-    pub(super) by_labels: HashMap<Labels, SeriesRef>,
+    pub(super) by_labels: LabelMap<SeriesRef>,
     pub(super) by_id: HashMap<u64, SeriesRef>,
     pub(super) index: Index,
     pub(super) next_id: u64,
@@ -64,7 +64,7 @@ impl Head {
         let memory_from = Slot::of(now - GRACE).block();
         Self {
             series: Vec::new(),
-            by_labels: HashMap::new(),
+            by_labels: LabelMap::default(),
             by_id: HashMap::new(),
             index: Index::default(),
             next_id: 1,

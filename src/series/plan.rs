@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::base::{DropReason, Labels, Timestamp};
+use crate::base::{DropReason, LabelMap, Labels, Timestamp};
 
 use super::batch::{Batch, Delta, Item, Observation, Recorded};
 use super::entry::{Change, Draft, Settlement};
@@ -45,7 +45,7 @@ pub(super) struct Planner<'a> {
     limits: &'a Limits,
     now: Timestamp,
     current: Slot,
-    fresh_refs: HashMap<Labels, SeriesRef>,
+    fresh_refs: LabelMap<SeriesRef>,
     fresh_of: HashMap<String, usize>,
     plan: Plan,
 }
@@ -53,7 +53,15 @@ pub(super) struct Planner<'a> {
 impl<'a> Planner<'a> {
     pub(super) fn new(head: &'a Head, limits: &'a Limits, now: Timestamp) -> Self {
         let current = head.current_slot(now);
-        Self { head, limits, now, current, fresh_refs: HashMap::new(), fresh_of: HashMap::new(), plan: Plan::default() }
+        Self {
+            head,
+            limits,
+            now,
+            current,
+            fresh_refs: LabelMap::default(),
+            fresh_of: HashMap::new(),
+            plan: Plan::default(),
+        }
     }
 
     /// The plan for what is due to settle, and for these batches.

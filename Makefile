@@ -2,7 +2,7 @@
 CARGO ?= cargo
 WEB := $(wildcard web/src/*.ts) web/package.json web/package-lock.json
 
-.PHONY: help demo build web test test-deps lint deny bench dashboards clean
+.PHONY: help demo build web test test-deps lint deny bench bench-quick bench-deps dashboards clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -46,9 +46,17 @@ deny:
 	@$(CARGO) deny --version >/dev/null 2>&1 || { echo "installing cargo-deny" && $(CARGO) install cargo-deny --version 0.20.2 --locked; }
 	$(CARGO) deny check bans licenses sources
 
-## bench       measure (see docs/performance.md)
-bench:
-	$(CARGO) bench --bench ingest --bench page
+## bench       measure beside the peers that are installed (docs/performance.md; ARGS='--only ingest --rounds 5')
+bench: web bench-deps
+	@echo "building the release binary (the first time takes some minutes), then measuring"
+	$(CARGO) bench --bench compare -- $(ARGS)
+
+## bench-quick the same with small sizes: whether it works, not what it costs
+bench-quick: web bench-deps
+	$(CARGO) bench --bench compare -- --quick $(ARGS)
+
+bench-deps:
+	scripts/install-test-deps victoria-metrics prometheus-statsd-exporter
 
 ## dashboards  write what export writes for the shipped objectives into dashboards/
 dashboards:

@@ -1,229 +1,208 @@
-//! What an event costs the server: CPU seconds per million events, against a bare axum server that reads the
-//! body and answers 204, in interleaved rounds of one run.
+//! What an event costs the server: one a request over 64 connections, and a thousand a request over four.
 //!
-//! `cargo bench --bench ingest -- [--events N] [--rounds N]`. Figures of a shared machine move; ratios move less.
+//! 50 routes × 4 statuses, log-normal durations. The processor time is user and system of the server, including
+//! 1.5 s after the last answer, because deferred work belongs to the events too. Afterwards each event must have
+//! been counted once. A round of all peers is followed by the next: ratios are medians of the rounds' ratios.
 
-#![expect(
-    clippy::disallowed_methods,
-    clippy::expect_used,
-    reason = "a measuring program: it reads the clock and stops at the first surprise"
-)]
+use std::time::Duration;
 
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use crate::common::args::Args;
+use crate::common::cpu;
+use crate::common::events::{self, Format, Sent, Shape};
+use crate::common::http::Http;
+use crate::common::peers::{Peer, Server, wait_until};
+use crate::common::prom;
+use crate::common::table::{Aim, Report, figure, mebibytes, median, median_ratio, print_head, row};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+const PEERS: [Peer; 5] = [Peer::Bare, Peer::Always, Peer::Write, Peer::Victoria, Peer::Statsd];
+const AFTER_THE_LAST_ANSWER: Duration = Duration::from_millis(1_500);
 
-/// One way to send.
-#[derive(Clone, Copy)]
-struct Shape {
+/// A way to send, and what is aimed at.
+struct Case {
     name: &'static str,
+    what: &'static str,
     connections: usize,
     events_per_request: usize,
+    /// Times `--events`.
     scale: usize,
+    aims: &'static [(&'static str, Measure, Peer, Peer, Aim)],
 }
 
-const SHAPES: [Shape; 2] = [
-    Shape { name: "single events, 64 connections", connections: 64, events_per_request: 1, scale: 1 },
-    Shape { name: "batches of 1,000, 4 connections", connections: 4, events_per_request: 1_000, scale: 10 },
+/// Which figure is compared.
+#[derive(Debug, Clone, Copy)]
+enum Measure {
+    Cpu,
+    Throughput,
+    Memory,
+}
+
+const CASES: [Case; 2] = [
+    Case {
+        name: "single",
+        what: "one event a request, 64 connections",
+        connections: 64,
+        events_per_request: 1,
+        scale: 1,
+        aims: &[
+            ("CPU, always ÷ hyper", Measure::Cpu, Peer::Always, Peer::Bare, Aim::Below(1.8, 1.5)),
+            ("CPU, write ÷ hyper", Measure::Cpu, Peer::Write, Peer::Bare, Aim::Below(1.5, 1.3)),
+            ("CPU, always ÷ victoria-metrics", Measure::Cpu, Peer::Always, Peer::Victoria, Aim::Below(0.7, 0.55)),
+            ("CPU, write ÷ victoria-metrics", Measure::Cpu, Peer::Write, Peer::Victoria, Aim::Below(0.65, 0.55)),
+            ("CPU, write ÷ statsd_exporter", Measure::Cpu, Peer::Write, Peer::Statsd, Aim::None),
+            ("events/s, write ÷ hyper", Measure::Throughput, Peer::Write, Peer::Bare, Aim::Above(0.75, 0.85)),
+            (
+                "peak memory, always ÷ victoria-metrics",
+                Measure::Memory,
+                Peer::Always,
+                Peer::Victoria,
+                Aim::Below(0.5, 0.3),
+            ),
+        ],
+    },
+    Case {
+        name: "batch",
+        what: "1,000 events a request, 4 connections",
+        connections: 4,
+        events_per_request: 1_000,
+        scale: 10,
+        aims: &[
+            ("CPU, always ÷ victoria-metrics", Measure::Cpu, Peer::Always, Peer::Victoria, Aim::Below(0.6, 0.35)),
+            ("CPU, write ÷ victoria-metrics", Measure::Cpu, Peer::Write, Peer::Victoria, Aim::Below(0.6, 0.35)),
+            ("CPU, write ÷ statsd_exporter", Measure::Cpu, Peer::Write, Peer::Statsd, Aim::Below(0.16, 0.1)),
+            (
+                "peak memory, always ÷ victoria-metrics",
+                Measure::Memory,
+                Peer::Always,
+                Peer::Victoria,
+                Aim::Below(0.5, 0.3),
+            ),
+        ],
+    },
 ];
 
-struct Server {
-    child: Child,
-    port: u16,
-    _folder: tempfile::TempDir,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ended = self.child.kill();
-        let _reaped = self.child.wait();
-    }
-}
-
+/// One round of one peer.
 struct Round {
+    peer: Peer,
+    sent: Sent,
     events_per_second: f64,
     cpu_per_million: f64,
-    p50: Duration,
-    p99: Duration,
+    peak_memory: f64,
 }
 
-fn argument(name: &str, default: usize) -> usize {
-    let mut arguments = std::env::args().skip_while(|a| a != name).skip(1);
-    arguments.next().and_then(|v| v.parse().ok()).unwrap_or(default)
+impl Round {
+    fn of(&self, measure: Measure) -> f64 {
+        match measure {
+            Measure::Cpu => self.cpu_per_million,
+            Measure::Throughput => self.events_per_second,
+            Measure::Memory => self.peak_memory,
+        }
+    }
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() {
-    if std::env::args().any(|a| a == "--bare-server") {
-        return bare_server().await;
+pub(crate) fn run(args: &Args, report: &mut Report) {
+    let peers = Peer::installed(&PEERS);
+    for case in CASES.iter().filter(|c| args.wants_case(c.name)) {
+        let events = args.size(args.events, 200_000, 20_000) * case.scale;
+        let shape = Shape {
+            connections: case.connections,
+            events_per_request: case.events_per_request,
+            requests_per_connection: (events / case.connections / case.events_per_request).max(1),
+        };
+        let rounds = args.rounds(3);
+        println!("\n{}, {} events a round, {rounds} rounds", case.what, shape.events());
+        let one = |_| peers.iter().map(|p| round(*p, shape, report)).collect::<Vec<_>>();
+        let done: Vec<Round> = (0..rounds).flat_map(one).collect();
+        print(&peers, &done);
+        compare(case, &done, report);
     }
-    if std::env::args().any(|a| a == "--help") {
-        println!("cargo bench --bench ingest -- [--events N (default 200000)] [--rounds N (default 3)]");
-        return;
+}
+
+fn round(peer: Peer, shape: Shape, report: &mut Report) -> Round {
+    let server = Server::start(peer);
+    let (format, port) = match peer {
+        Peer::Victoria => (Format::PrometheusText, server.port),
+        Peer::Statsd => (Format::Statsd, server.line_port),
+        _ => (Format::Timings, server.port),
+    };
+    let cpu_before = cpu::cpu_seconds(server.pid());
+    let sent = events::send(port, format, shape);
+    std::thread::sleep(AFTER_THE_LAST_ANSWER);
+    if peer == Peer::Statsd {
+        wait_until("the statsd exporter counts", || counted(&server) >= shape.events() as f64);
     }
-    let (events, rounds) = (argument("--events", 200_000), argument("--rounds", 3));
-    for shape in SHAPES {
-        println!("\n{}, {} events a round, {rounds} rounds", shape.name, events * shape.scale);
-        let mut costs: Vec<(&str, Vec<f64>)> = Vec::new();
-        for _ in 0..rounds {
-            for (name, start) in [
-                ("bare axum 204", start_bare as fn() -> Server),
-                ("sync: always", start_always),
-                ("sync: write", start_write),
-            ] {
-                let server = start();
-                wait_for(&server).await;
-                let round = run(&server, shape, events * shape.scale).await;
-                println!(
-                    "  {name:14} {:>9.0} events/s  {:>7.3} CPU-s per million  p50 {:?}  p99 {:?}  RSS {} MiB",
-                    round.events_per_second,
-                    round.cpu_per_million,
-                    round.p50,
-                    round.p99,
-                    peak_memory_mib(server.child.id())
-                );
-                match costs.iter_mut().find(|(n, _)| *n == name) {
-                    Some((_, list)) => list.push(round.cpu_per_million),
-                    None => costs.push((name, vec![round.cpu_per_million])),
-                }
+    let cpu_per_million = (cpu::cpu_seconds(server.pid()) - cpu_before) / shape.events() as f64 * 1e6;
+    let peak_memory = cpu::peak_memory(server.pid());
+    check(&server, shape, report);
+    Round { peer, events_per_second: shape.events() as f64 / sent.seconds, sent, cpu_per_million, peak_memory }
+}
+
+/// Each event must have been counted once: ours, or the program fails; a peer's is printed.
+fn check(server: &Server, shape: Shape, report: &mut Report) {
+    let expected = shape.events() as f64;
+    match server.peer {
+        Peer::Bare => {}
+        peer if peer.is_ours() => report.expect_equal(peer.name(), counted(server), expected),
+        peer => {
+            let found = counted(server);
+            if found != expected {
+                println!("{}: counts {found} of {expected}", peer.name());
             }
         }
-        let bare = median(&costs[0].1);
-        for (name, list) in &costs[1..] {
-            println!("  {name}: CPU per event is {:.2} times the bare server's (medians)", median(list) / bare);
+    }
+}
+
+fn counted(server: &Server) -> f64 {
+    let mut http = server.connect();
+    match server.peer {
+        Peer::Statsd => return statsd_count(&mut http),
+        Peer::Victoria => drop(http.get("/internal/force_flush")),
+        _ => {}
+    }
+    let expression = match server.peer {
+        Peer::Victoria => "sum(count_over_time(http_request_ms[1h]))",
+        _ => "sum(http_server_request_duration_seconds_count)",
+    };
+    let path = format!("/api/v1/query?query={expression}&nocache=1");
+    let reply = http.get(&path).expect("an answer comes");
+    prom::samples(&reply).into_values().flatten().map(|(_, v)| v).sum()
+}
+
+fn statsd_count(http: &mut Http) -> f64 {
+    let reply = http.get("/metrics").expect("an answer comes");
+    let text = String::from_utf8_lossy(&reply.body).into_owned();
+    let counts = text.lines().filter(|l| l.starts_with("http_request_count"));
+    counts.filter_map(|l| l.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+}
+
+fn print(peers: &[Peer], rounds: &[Round]) {
+    print_head(&["medians", "events/s", "CPU-s per million", "p50 ms", "p99 ms", "peak MiB"]);
+    for peer in peers {
+        let of = |value: fn(&Round) -> f64| {
+            median(&rounds.iter().filter(|r| r.peer == *peer).map(value).collect::<Vec<_>>())
+        };
+        let cells = [
+            of(|r| r.events_per_second.round()).to_string(),
+            figure(of(|r| r.cpu_per_million)),
+            figure(of(|r| r.sent.p50.as_secs_f64() * 1e3)),
+            figure(of(|r| r.sent.p99.as_secs_f64() * 1e3)),
+            mebibytes(of(|r| r.peak_memory)),
+        ];
+        println!("{}", row(&[peer.name(), &cells[0], &cells[1], &cells[2], &cells[3], &cells[4]]));
+    }
+}
+
+fn compare(case: &Case, rounds: &[Round], report: &mut Report) {
+    for (what, measure, ours, theirs, aim) in case.aims {
+        let of = |peer: Peer| rounds.iter().filter(move |r| r.peer == peer).map(|r| r.of(*measure)).collect::<Vec<_>>();
+        let (ours, theirs) = (of(*ours), of(*theirs));
+        if theirs.is_empty() {
+            continue;
         }
+        let absolute = match measure {
+            Measure::Cpu => format!("{} µs", figure(median(&ours))),
+            Measure::Throughput => format!("{:.0}/s", median(&ours)),
+            Measure::Memory => format!("{} MiB", mebibytes(median(&ours))),
+        };
+        report.ratio(&format!("{}: {what}", case.name), &absolute, median_ratio(&ours, &theirs), *aim);
     }
-}
-
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_unstable_by(f64::total_cmp);
-    sorted[sorted.len() / 2]
-}
-
-async fn run(server: &Server, shape: Shape, events: usize) -> Round {
-    let requests = events / shape.events_per_request / shape.connections;
-    let cpu = cpu_seconds(server.child.id());
-    let start = Instant::now();
-    let mut tasks = tokio::task::JoinSet::new();
-    for connection in 0..shape.connections {
-        tasks.spawn(send(server.port, connection, requests, shape.events_per_request));
-    }
-    let mut latencies: Vec<Duration> = tasks.join_all().await.into_iter().flatten().collect();
-    let elapsed = start.elapsed();
-    // Deferred work belongs to the events too.
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
-    let sent = (requests * shape.connections * shape.events_per_request) as f64;
-    latencies.sort_unstable();
-    Round {
-        events_per_second: sent / elapsed.as_secs_f64(),
-        cpu_per_million: (cpu_seconds(server.child.id()) - cpu) / sent * 1e6,
-        p50: latencies[latencies.len() / 2],
-        p99: latencies[latencies.len() * 99 / 100],
-    }
-}
-
-/// One event: 50 routes, four statuses, durations spread over two decades.
-fn event(n: usize) -> String {
-    let (route, status) = (n % 50, [200, 200, 404, 500][n / 50 % 4]);
-    let duration = 2.0 + ((n * 7919) % 100_000) as f64 / 500.0;
-    format!(
-        r#"{{"kind":"http","service":"shop-api","route":"/api/route{route}","method":"GET","status":{status},"duration_ms":{duration}}}"#
-    )
-}
-
-async fn send(port: u16, connection: usize, requests: usize, events: usize) -> Vec<Duration> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.expect("the server listens");
-    stream.set_nodelay(true).expect("nodelay");
-    let bodies: Vec<Vec<u8>> = (0..64.min(requests.max(1)))
-        .map(|r| {
-            let lines: Vec<String> = (0..events).map(|e| event(connection * 31 + r * events + e)).collect();
-            let body = lines.join("\n");
-            let head = format!(
-                "POST /ingest/timings HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-ndjson\r\ncontent-length: {}\r\n\r\n",
-                body.len()
-            );
-            [head.into_bytes(), body.into_bytes()].concat()
-        })
-        .collect();
-    let mut latencies = Vec::with_capacity(requests);
-    let mut answer = [0u8; 4096];
-    for request in 0..requests {
-        let start = Instant::now();
-        stream.write_all(&bodies[request % bodies.len()]).await.expect("the request is sent");
-        let read = stream.read(&mut answer).await.expect("an answer comes");
-        assert!(answer[..read].starts_with(b"HTTP/1.1 204"), "{}", String::from_utf8_lossy(&answer[..read]));
-        latencies.push(start.elapsed());
-    }
-    latencies
-}
-
-async fn bare_server() {
-    let port = argument("--port", 0) as u16;
-    let app = axum::Router::new().route(
-        "/ingest/timings",
-        axum::routing::post(|_body: bytes::Bytes| async { axum::http::StatusCode::NO_CONTENT }),
-    );
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.expect("the port is free");
-    axum::serve(listener, app).await.expect("the server runs");
-}
-
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").port()
-}
-
-fn start_bare() -> Server {
-    let port = free_port();
-    let mut command = Command::new(std::env::current_exe().expect("this program"));
-    command.args(["--bare-server", "--port", &port.to_string()]);
-    spawn(command, port)
-}
-
-fn start_always() -> Server {
-    start_plimsoll("always")
-}
-
-fn start_write() -> Server {
-    start_plimsoll("write")
-}
-
-fn start_plimsoll(sync: &str) -> Server {
-    let port = free_port();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
-    command.args(["serve", "--listen", &format!("127.0.0.1:{port}")]);
-    command.env("PLIMSOLL_JOURNAL_SYNC", sync).env("RUST_LOG", "warn");
-    spawn(command, port)
-}
-
-fn spawn(mut command: Command, port: u16) -> Server {
-    let folder = tempfile::tempdir().expect("a folder");
-    let command = command.current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::null());
-    Server { child: command.spawn().expect("the server starts"), port, _folder: folder }
-}
-
-async fn wait_for(server: &Server) {
-    for _ in 0..200 {
-        if TcpStream::connect(("127.0.0.1", server.port)).await.is_ok() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    panic!("the server does not listen");
-}
-
-/// User and system time of a process, in seconds (`proc(5)`, `/proc/PID/stat` fields 14 and 15).
-fn cpu_seconds(pid: u32) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process lives");
-    let fields: Vec<&str> = stat.rsplit(')').next().expect("fields").split_whitespace().collect();
-    let ticks: f64 = fields[11..13].iter().map(|f| f.parse::<f64>().expect("a number")).sum();
-    ticks / 100.0
-}
-
-fn peak_memory_mib(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap_or("0");
-    line.split_whitespace().next().and_then(|v| v.parse::<u64>().ok()).unwrap_or(0) / 1024
 }

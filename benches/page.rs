@@ -1,18 +1,18 @@
-//! Seconds from the first bad event to the page at the receiver, at `evaluate_every: 1s`.
-//!
-//! `cargo bench --bench page -- [--rounds N]`: a hundred requests a second, all good, then half of them bad.
-
-#![expect(
-    clippy::disallowed_methods,
-    clippy::expect_used,
-    reason = "a measuring program: it reads the clock and stops at the first surprise"
-)]
+//! Seconds from the first bad event to the page at the receiver: a hundred requests a second, all good, then half
+//! of them bad. Plimsoll with `evaluate_every: 1s` beside Prometheus (scrape and evaluation every second) with
+//! Alertmanager (`group_wait: 0s`), the same objective in both: fewer than 99 % good over 30 s, `for: 0s`.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
+
+use crate::common::args::Args;
+use crate::common::http::Http;
+use crate::common::peers::{Peer, Server};
+use crate::common::table::{Aim, Report, figure, median, median_ratio};
 
 const RULES: &str = r#"
 objectives:
@@ -28,48 +28,96 @@ escalations:
   - {name: on-call, levels: [{after: 0s, notify: [hook]}]}
 "#;
 
-fn main() {
-    let rounds = std::env::args().skip_while(|a| a != "--rounds").nth(1).and_then(|v| v.parse().ok()).unwrap_or(7);
-    let mut seconds: Vec<f64> = (0..rounds).map(|_| round()).collect();
-    seconds.sort_unstable_by(f64::total_cmp);
-    let listed: Vec<String> = seconds.iter().map(|s| format!("{s:.2}")).collect();
-    println!("seconds to the page: {} (median {:.2})", listed.join(" "), seconds[seconds.len() / 2]);
+const PROMETHEUS_RULES: &str = r"
+groups:
+  - name: errors
+    rules:
+      - {alert: errors, expr: 'sum(increase(requests_total{code!~`5..`}[30s])) / sum(increase(requests_total[30s])) < 0.99'}
+";
+
+const BETWEEN_POSTS: Duration = Duration::from_millis(100);
+const REQUESTS_OF_A_POST: u64 = 10;
+const GOOD_POSTS: usize = 50;
+const PATIENCE: Duration = Duration::from_secs(120);
+
+pub(crate) fn run(args: &Args, report: &mut Report) {
+    let rounds = args.rounds(5);
+    let peer = Peer::installed(&[Peer::Prometheus, Peer::Alertmanager]).len() == 2;
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        ours.push(our_round());
+        if peer {
+            theirs.push(their_round());
+        }
+    }
+    println!("plimsoll, seconds to the page: {}", listed(&ours));
+    let absolute = format!("{} s (most {})", figure(median(&ours)), figure(ours.iter().copied().fold(0.0, f64::max)));
+    if peer {
+        println!("prometheus and alertmanager:   {}", listed(&theirs));
+        let what = "bad event to page, 1 s, ÷ prometheus and alertmanager";
+        report.ratio(what, &absolute, median_ratio(&ours, &theirs), Aim::Below(0.85, 0.7));
+    }
 }
 
-fn round() -> f64 {
-    let folder = tempfile::tempdir().expect("a folder");
+fn listed(seconds: &[f64]) -> String {
+    let mut sorted = seconds.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let listed: Vec<String> = sorted.iter().map(|s| format!("{s:.2}")).collect();
+    format!("{} (median {:.2})", listed.join(" "), median(&sorted))
+}
+
+fn our_round() -> f64 {
     let receiver = TcpListener::bind("127.0.0.1:0").expect("a port");
     let hook = receiver.local_addr().expect("an address");
     let config = format!(
         "objectives: [rules.yaml]\nevaluate_every: 1s\nchannels:\n  - {{name: hook, webhook: {{url: 'http://{hook}/'}}}}\n"
     );
-    std::fs::write(folder.path().join("plimsoll.yaml"), config).expect("a configuration");
-    std::fs::write(folder.path().join("rules.yaml"), RULES).expect("rules");
-    let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
-    let mut service = Command::new(env!("CARGO_BIN_EXE_plimsoll"))
-        .args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--log", "error"])
-        .current_dir(folder.path())
-        .stdin(Stdio::null())
-        .spawn()
-        .expect("the service starts");
+    let server = Server::start_with(Peer::Always, &[("plimsoll.yaml", &config), ("rules.yaml", RULES)]);
+    let mut http = server.connect();
+    seconds_to_page(receiver, |bad| post(&mut http, bad))
+}
+
+fn their_round() -> f64 {
+    let receiver = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let hook = receiver.local_addr().expect("an address");
+    let routes = format!(
+        "route: {{receiver: hook, group_wait: 0s, group_interval: 1s}}\nreceivers:\n  - {{name: hook, webhook_configs: [{{url: 'http://{hook}/'}}]}}\n"
+    );
+    let alertmanager = Server::start_with(Peer::Alertmanager, &[("alertmanager.yml", &routes)]);
+    let counters: Arc<[AtomicU64; 2]> = Arc::default();
+    let target = export(Arc::clone(&counters));
+    let config = format!(
+        "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\nrule_files: [rules.yml]\n\
+         scrape_configs:\n  - {{job_name: shop, static_configs: [{{targets: ['127.0.0.1:{target}']}}]}}\n\
+         alerting: {{alertmanagers: [{{static_configs: [{{targets: ['127.0.0.1:{}']}}]}}]}}\n",
+        alertmanager.port
+    );
+    let _prometheus =
+        Server::start_with(Peer::Prometheus, &[("prometheus.yml", &config), ("rules.yml", PROMETHEUS_RULES)]);
+    seconds_to_page(receiver, |bad| {
+        counters[0].fetch_add(REQUESTS_OF_A_POST - bad, Ordering::SeqCst);
+        counters[1].fetch_add(bad, Ordering::SeqCst);
+    })
+}
+
+/// Sends ten requests each tenth of a second, `bad` of them bad, until the receiver has been called.
+fn seconds_to_page(receiver: TcpListener, mut post: impl FnMut(u64)) -> f64 {
     let arrived = listen(receiver);
-    let mut connection = connect(port);
-    for _ in 0..50 {
-        post(&mut connection, 200);
-        std::thread::sleep(Duration::from_millis(100));
+    for _ in 0..GOOD_POSTS {
+        post(0);
+        std::thread::sleep(BETWEEN_POSTS);
     }
     // Where in the second the fault begins is left to chance.
     std::thread::sleep(Duration::from_millis(rand::random_range(0..1000)));
+    assert!(arrived.try_recv().is_err(), "a page without a fault");
     let first_bad = Instant::now();
-    let page = loop {
-        post(&mut connection, 500);
-        if let Ok(at) = arrived.recv_timeout(Duration::from_millis(100)) {
-            break at;
+    loop {
+        post(REQUESTS_OF_A_POST / 2);
+        if let Ok(at) = arrived.recv_timeout(BETWEEN_POSTS) {
+            return at.duration_since(first_bad).as_secs_f64();
         }
-    };
-    service.kill().expect("the service ends");
-    let _reaped = service.wait();
-    page.duration_since(first_bad).as_secs_f64()
+        assert!(first_bad.elapsed() < PATIENCE, "no page came");
+    }
 }
 
 /// Answers every POST with 200 and says when it came.
@@ -77,37 +125,44 @@ fn listen(receiver: TcpListener) -> Receiver<Instant> {
     let (sender, arrived) = sync_channel(8);
     std::thread::spawn(move || {
         for stream in receiver.incoming().flatten() {
-            let mut stream = stream;
-            let mut buffer = [0; 65_536];
-            let _read = stream.read(&mut buffer);
-            let _told = sender.send(Instant::now());
-            let _answered = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            read_and_answer(stream, "");
+            if sender.send(Instant::now()).is_err() {
+                break;
+            }
         }
     });
     arrived
 }
 
-fn connect(port: u16) -> TcpStream {
-    for _ in 0..200 {
-        if let Ok(stream) = TcpStream::connect(("127.0.0.1", port)) {
-            return stream;
+/// Serves the counters of good and bad requests as a scrape target; returns its port.
+fn export(counters: Arc<[AtomicU64; 2]>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let [good, bad] = [0, 1].map(|i| counters[i].load(Ordering::SeqCst));
+            let text = format!("requests_total{{code=\"200\"}} {good}\nrequests_total{{code=\"500\"}} {bad}\n");
+            read_and_answer(stream, &text);
         }
-        std::thread::sleep(Duration::from_millis(25));
-    }
-    panic!("the service does not listen");
+    });
+    port
 }
 
-/// Ten requests; with a status of 500, five of them bad.
-fn post(connection: &mut TcpStream, status: u16) {
-    let line = |status: u16| {
+fn read_and_answer(mut stream: TcpStream, body: &str) {
+    let _read = stream.read(&mut [0; 65_536]);
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/plain; version=0.0.4\r\nconnection: close\r\ncontent-length:";
+    let _answered = write!(stream, "{head} {}\r\n\r\n{body}", body.len());
+}
+
+/// Ten requests, `bad` of them with status 500.
+fn post(http: &mut Http, bad: u64) {
+    let line = |i: u64| {
+        let status = if i < bad { 500 } else { 200 };
         format!(r#"{{"kind":"http","service":"shop","route":"/","method":"GET","status":{status},"duration_ms":3}}"#)
     };
-    let body: Vec<String> = (0..10).map(|i| line(if i % 2 == 0 { status } else { 200 })).collect();
+    let body: Vec<String> = (0..REQUESTS_OF_A_POST).map(line).collect();
     let body = body.join("\n");
-    let head =
-        "POST /ingest/timings HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-ndjson\r\ncontent-length:";
-    write!(connection, "{head} {}\r\n\r\n{body}", body.len()).expect("the request is sent");
-    let mut answer = [0; 4096];
-    let read = connection.read(&mut answer).expect("an answer comes");
-    assert!(answer[..read].starts_with(b"HTTP/1.1 204"), "{}", String::from_utf8_lossy(&answer[..read]));
+    let reply = http.post("/ingest/timings", "content-type: application/x-ndjson\r\n", body.as_bytes());
+    let reply = reply.expect("an answer comes");
+    assert_eq!(reply.status, 204, "{}", reply.text());
 }

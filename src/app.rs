@@ -3,6 +3,7 @@
 mod metrics;
 mod readiness;
 mod reload;
+mod restore;
 mod retention;
 pub mod settings;
 
@@ -15,7 +16,8 @@ use anyhow::Context;
 use tokio::net::TcpListener;
 
 use crate::alert::{Desk, Evaluator, EvaluatorStats};
-use crate::base::SharedClock;
+use crate::base::steady::DeletionGuard;
+use crate::base::{SharedClock, SteadyClock};
 use crate::collect::{self, Schedule};
 use crate::config::{Loaded, Service};
 use crate::egress;
@@ -77,11 +79,17 @@ impl App {
     /// # Errors
     /// An objective that does not compile, a database or journal that cannot be opened, a port in use.
     pub async fn start(loaded: Loaded, options: Options, clock: SharedClock) -> anyhow::Result<Self> {
+        let steady = Arc::new(SteadyClock::new(clock));
+        let clock: SharedClock = steady.clone();
         let plan = plan(loaded, &options, &clock)?;
-        let listen = plan.service.listen;
-        let core = open(&plan, &clock).await?;
-        let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
-        assemble(plan, core, clock)?.serve(listener)
+        let (listen, grpc) = (plan.service.listen, plan.service.otlp_grpc_listen);
+        let core = open(&plan, &steady).await?;
+        let listener = bind(listen).await?;
+        let grpc = match grpc {
+            Some(grpc) => Some(bind(grpc).await?),
+            None => None,
+        };
+        assemble(plan, core, steady)?.serve(listener, grpc)
     }
 
     /// Where it listens.
@@ -111,6 +119,10 @@ impl App {
     }
 }
 
+async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
+}
+
 fn plan(loaded: Loaded, options: &Options, clock: &SharedClock) -> anyhow::Result<Plan> {
     let service = loaded.service;
     let client = egress::Client::new(egress::Limits::default(), egress::Policy::Configured)?;
@@ -131,14 +143,22 @@ fn plan(loaded: Loaded, options: &Options, clock: &SharedClock) -> anyhow::Resul
     })
 }
 
-async fn open(plan: &Plan, clock: &SharedClock) -> anyhow::Result<Core> {
+async fn open(plan: &Plan, steady: &Arc<SteadyClock>) -> anyhow::Result<Core> {
+    let clock: SharedClock = steady.clone();
     let (store, applied) = SqliteStore::open(&settings::sqlite_file(&plan.service)?).await?;
     applied.iter().for_each(|m| tracing::info!(number = m.number, name = m.name, "migration applied"));
     let settings = settings::series(&plan.service);
-    let journal = FileJournal::open(&settings.journal_dir, settings.sync)?;
+    let mut journal = FileJournal::open(&settings.journal_dir, settings.sync)?.with_limit(settings.journal_max_bytes);
+    restore::unpack(&store, &mut journal).await?;
     let catalog = settings::catalog(&plan.compiled);
     let archive = Arc::new(store.clone());
     let (recorder, view, keeper) = series::open(settings, clock.clone(), archive, Box::new(journal), catalog).await?;
+    if store.release_leases().await? > 0 {
+        tracing::info!("notifications that were on their way when the last process ended are sent again");
+    }
+    if let Some(newest) = keeper.recovery().newest {
+        steady.not_before(newest);
+    }
     let engine: Arc<dyn Engine> = Arc::new(LocalEngine::with_clock(view.clone(), clock.clone()));
     let alert = settings::alert(&plan.service);
     let ledger = Arc::new(store.clone());
@@ -150,12 +170,14 @@ async fn open(plan: &Plan, clock: &SharedClock) -> anyhow::Result<Core> {
 /// An assembled service that does not listen yet.
 struct Assembled {
     app: App,
-    router: axum::Router,
+    api: Api,
+    front: http::Front,
     server: http::ServerSettings,
 }
 
 /// Wires the loops and starts them.
-fn assemble(plan: Plan, core: Core, clock: SharedClock) -> anyhow::Result<Assembled> {
+fn assemble(plan: Plan, core: Core, steady: Arc<SteadyClock>) -> anyhow::Result<Assembled> {
+    let clock: SharedClock = steady.clone();
     let Core { store, recorder, view, keeper, engine, desk } = core;
     let recorder = Arc::new(recorder);
     let stats = Arc::new(EvaluatorStats::default());
@@ -163,23 +185,29 @@ fn assemble(plan: Plan, core: Core, clock: SharedClock) -> anyhow::Result<Assemb
 
     let outbox = Arc::new(store.clone());
     let dispatcher = Dispatcher::new(outbox, plan.senders, desk.clone(), clock.clone(), desk.outgoing());
-    let retention =
-        retention::Retention { ledger: Arc::new(store.clone()), keep: plan.service.keep.audit, clock: clock.clone() };
+    let retention = retention::Retention {
+        ledger: Arc::new(store.clone()),
+        keep: plan.service.keep.audit,
+        clock: clock.clone(),
+        guard: DeletionGuard::new(keeper.recovery().newest),
+    };
     let collectors = collect::build(settings::collect(&plan.service));
     let schedule = Schedule::new(collectors, recorder.clone(), clock.clone());
-    let intake = Arc::new(Intake::new(plan.ingest, recorder.clone()));
+    let intake = Arc::new(Intake::with_registry(plan.ingest, recorder.clone(), view.registry().clone()));
     let own = metrics::Own {
         tally: intake.tally().clone(),
         series: view.counters().clone(),
-        evaluator: stats,
+        known: view.clone(),
+        evaluator: stats.clone(),
         dispatcher: dispatcher.counters(),
         collectors: schedule.stats(),
         desk: desk.clone(),
-        clock: clock.clone(),
+        clock: steady.clone(),
     };
     let keeper = keeper.with_own_metrics(Arc::new(metrics::source(own)?));
     let evaluate_every = plan.service.evaluate_every;
-    let watch = readiness::Watch { view: view.clone(), objectives: desk.clone(), evaluate_every };
+    let objectives = desk.clone();
+    let watch = readiness::Watch { view: view.clone(), objectives, evaluate_every, stats, clock: steady };
     let reloader = Arc::new(Reloader {
         read: plan.read,
         desk: desk.clone(),
@@ -204,19 +232,29 @@ fn assemble(plan: Plan, core: Core, clock: SharedClock) -> anyhow::Result<Assemb
     tasks.spawn(Phase::Judge, "retention", retention.run(tasks.token(Phase::Judge)));
     tasks.spawn(Phase::Intake, "collectors", schedule.run(tasks.token(Phase::Intake)));
     let app = App { address: plan.service.listen, tasks, store, reloader };
-    Ok(Assembled { app, router: http::router(Api::with_edge(ports, edge)), server: plan.http.server })
+    let api = Api::with_edge(ports, edge);
+    Ok(Assembled { app, front: http::Front::new(api.clone()), api, server: plan.http.server })
 }
 
 impl Assembled {
-    fn serve(self, listener: TcpListener) -> anyhow::Result<App> {
-        let Self { mut app, router, server } = self;
+    fn serve(self, listener: TcpListener, grpc: Option<TcpListener>) -> anyhow::Result<App> {
+        let Self { mut app, api, front, server } = self;
         app.address = listener.local_addr()?;
         let stop = app.tasks.token(Phase::Intake);
         app.tasks.spawn(Phase::Intake, "listener", async move {
-            if let Err(error) = http::serve(listener, router, server, stop).await {
+            if let Err(error) = http::serve(listener, front, server, stop).await {
                 tracing::error!(%error, "the listener failed");
             }
         });
+        if let Some(listener) = grpc {
+            tracing::info!(address = %listener.local_addr()?, "listening for OTLP over gRPC");
+            let stop = app.tasks.token(Phase::Intake);
+            app.tasks.spawn(Phase::Intake, "otlp over grpc", async move {
+                if let Err(error) = http::grpc::serve(listener, api, stop).await {
+                    tracing::error!(%error, "the gRPC listener failed");
+                }
+            });
+        }
         Ok(app)
     }
 }

@@ -2,6 +2,7 @@
 //! that an acknowledgement and an evaluation cannot overtake each other.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::RwLock;
 use tokio::sync::{Mutex, watch};
@@ -47,6 +48,14 @@ struct Live {
     book: Book,
     /// A commit failed, so what is stored may differ: look before deciding again.
     doubtful: bool,
+    /// The time jumped ahead by so much, which the next decision moves the timers by.
+    jumped: Duration,
+}
+
+impl Live {
+    fn next_level_at(&self) -> Option<Timestamp> {
+        self.book.next_level_at().map(|at| at + self.jumped)
+    }
 }
 
 /// Incidents and objectives, for the evaluator and for people.
@@ -78,7 +87,7 @@ impl Desk {
             settings,
             ledger,
             known,
-            live: Mutex::new(Live { book, doubtful: false }),
+            live: Mutex::new(Live { book, doubtful: false, jumped: Duration::ZERO }),
             configured: RwLock::default(),
             statuses: RwLock::default(),
             evaluated_at: RwLock::default(),
@@ -151,7 +160,12 @@ impl Desk {
 
     /// When the next level is due.
     pub(super) async fn next_level_at(&self) -> Option<Timestamp> {
-        self.live.lock().await.book.next_level_at()
+        self.live.lock().await.next_level_at()
+    }
+
+    /// The time jumped ahead without passing: whatever is decided next finds the timers moved by as much.
+    pub(super) async fn jumped(&self, by: Duration) {
+        self.live.lock().await.jumped += by;
     }
 
     /// Makes a decision and stores it, or leaves everything as it was.
@@ -177,10 +191,18 @@ impl Desk {
 
     async fn draft(&self, live: &mut Live) -> Result<Draft, LedgerError> {
         if live.doubtful {
-            live.book = Book::from_loaded(&self.ledger.load().await?);
-            live.doubtful = false;
+            let stored = Book::from_loaded(&self.ledger.load().await?);
+            if stored.incidents != live.book.incidents {
+                // What failed was stored after all, its timers moved.
+                live.jumped = Duration::ZERO;
+            }
+            (live.book, live.doubtful) = (stored, false);
         }
-        Ok(Draft::of(&live.book))
+        let mut draft = Draft::of(&live.book);
+        if !live.jumped.is_zero() {
+            escalation::postpone_all(&mut draft, live.jumped);
+        }
+        Ok(draft)
     }
 
     async fn commit(&self, live: &mut Live, draft: Draft) -> Result<(), LedgerError> {
@@ -190,7 +212,7 @@ impl Desk {
             self.ledger.commit(&draft.change).await?;
             live.doubtful = false;
         }
-        live.book = draft.book;
+        (live.book, live.jumped) = (draft.book, Duration::ZERO);
         *self.open.write() = live.book.incidents.values().map(|r| r.incident.severity).collect();
         if draft.change.has_messages() {
             self.outgoing.send_replace(());

@@ -66,6 +66,22 @@ pub fn climb(draft: &mut Draft, mut record: Record, escalations: &Escalations, n
     draft.set_incident(record);
 }
 
+/// Moves all timers that run: the time jumped ahead, but no breach was seen in it and nobody could answer.
+pub fn postpone_all(draft: &mut Draft, by: Duration) {
+    for (subject, rules) in draft.book.alerts.clone() {
+        for (rule, state) in rules {
+            draft.set_alert(&subject, &rule, Some(state.postponed(by)));
+        }
+    }
+    let runs = |r: &&Record| r.incident.next_level_at.is_some();
+    let running: Vec<Record> = draft.book.incidents.values().filter(runs).cloned().collect();
+    for mut record in running {
+        record.climb.since = record.climb.since + by;
+        record.incident.next_level_at = record.incident.next_level_at.map(|at| at + by);
+        draft.set_incident(record);
+    }
+}
+
 /// Starts anew at level 1: nobody is on it any more, or it became worse than what was acknowledged.
 pub fn restart(draft: &mut Draft, mut record: Record, escalations: &Escalations, now: Timestamp) {
     record.incident.state = IncidentState::Firing;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 
+use crate::base::steady::Jumps;
 use crate::base::time::millis;
 use crate::base::{Labels, METRIC_NAME, Matcher, SharedClock, Timestamp};
 use crate::promql::{Engine, Selection};
@@ -43,6 +44,7 @@ pub struct Evaluator {
     unrecorded: Option<Counting>,
     /// Whether what was stored has been taken up.
     ready: bool,
+    jumps: Jumps,
 }
 
 impl Evaluator {
@@ -54,8 +56,18 @@ impl Evaluator {
         clock: SharedClock,
         stats: Arc<EvaluatorStats>,
     ) -> Self {
-        let measured = BTreeMap::new();
-        Self { desk, engine, recorder, clock, stats, measured, sequence: 0, unrecorded: None, ready: false }
+        Self {
+            desk,
+            engine,
+            recorder,
+            clock,
+            stats,
+            measured: BTreeMap::new(),
+            sequence: 0,
+            unrecorded: None,
+            ready: false,
+            jumps: Jumps::default(),
+        }
     }
 
     /// Runs until `stop` is cancelled; an evaluation that has begun is finished.
@@ -64,6 +76,10 @@ impl Evaluator {
         let mut due = self.clock.now();
         while !stop.is_cancelled() {
             let now = self.clock.now();
+            if self.notice_jump(now).await {
+                // What the jump left out was not missed.
+                due = due.max(now.floor_to(self.every()));
+            }
             if now >= due {
                 self.evaluate(now, now.since(due)).await;
                 due = self.next_tick(due);
@@ -83,6 +99,15 @@ impl Evaluator {
 
     fn every(&self) -> Duration {
         self.desk.settings().evaluate_every.max(Duration::from_millis(100))
+    }
+
+    /// Time that jumped ahead did not pass for whoever is to answer: the timers move with it.
+    async fn notice_jump(&mut self, now: Timestamp) -> bool {
+        let jump = self.jumps.seen(now, self.clock.monotonic());
+        if let Some(by) = jump {
+            self.desk.jumped(by).await;
+        }
+        jump.is_some()
     }
 
     /// The first tick after now; those between it and the one that was `due` are missed.
@@ -112,6 +137,7 @@ impl Evaluator {
         let began = self.clock.monotonic();
         self.stats.began(lag);
         self.desk.began(now);
+        self.notice_jump(now).await;
         self.take_up(now).await;
         let configured = self.desk.configured();
         let may_count = self.ready && self.unrecorded.is_none();
@@ -194,6 +220,7 @@ impl Evaluator {
             tracing::error!(error = &error as &dyn std::error::Error, "evaluation could not be stored");
             return false;
         }
+        self.stats.committed();
         for (name, measured) in measured {
             match measured {
                 Some(measured) => drop(self.measured.insert(name, measured)),

@@ -120,7 +120,8 @@ impl Measured {
         single: bool,
         now: Timestamp,
     ) -> Vec<(&'static str, Labels, f64)> {
-        self.groups.retain(|g| now.since(g.seen_at) < FORGET_GROUP);
+        // Not one whose events since the anchor are still read: they would count again.
+        self.groups.retain(|g| now.since(g.seen_at) < FORGET_GROUP || since_anchor.contains_key(&g.labels));
         let minutes = self.minutes_passed(now);
         let mut increments = Vec::new();
         if single {

@@ -63,6 +63,19 @@ pub struct AlertState {
     pub last_seen: Timestamp,
 }
 
+impl AlertState {
+    /// The same, as if the time until now had not passed: with the clocks that run, and the last look, later.
+    #[must_use]
+    pub fn postponed(mut self, by: Duration) -> Self {
+        self.last_seen = self.last_seen + by;
+        self.clear_since = self.clear_since.map(|at| at + by);
+        if self.phase == AlertPhase::Pending {
+            self.active_since = self.active_since + by;
+        }
+        self
+    }
+}
+
 /// What a step changed, for incidents and the audit trail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transition {

@@ -1,6 +1,6 @@
 //! The evaluator's own health, as counters and gauges that the metric catalogue reads.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Written by the evaluator, read by anyone.
@@ -10,6 +10,7 @@ pub struct EvaluatorStats {
     missed: AtomicU64,
     failed_objectives: AtomicU64,
     failed_commits: AtomicU64,
+    commit_failing: AtomicBool,
     failed_recordings: AtomicU64,
     dropped_items: AtomicU64,
     lag_micros: AtomicU64,
@@ -27,6 +28,8 @@ pub struct StatsSnapshot {
     pub failed_objectives: u64,
     /// Decisions that could not be stored; they are made again.
     pub failed_commits: u64,
+    /// Whether the last decision could not be stored.
+    pub commit_failing: bool,
     /// Counts that could not be recorded yet; they are recorded later.
     pub failed_recordings: u64,
     /// Samples of objectives that the series dropped, because of their limits for example.
@@ -46,6 +49,7 @@ impl EvaluatorStats {
             missed: read(&self.missed),
             failed_objectives: read(&self.failed_objectives),
             failed_commits: read(&self.failed_commits),
+            commit_failing: self.commit_failing.load(Ordering::Relaxed),
             failed_recordings: read(&self.failed_recordings),
             dropped_items: read(&self.dropped_items),
             lag: Duration::from_micros(read(&self.lag_micros)),
@@ -69,6 +73,11 @@ impl EvaluatorStats {
 
     pub(super) fn commit_failed(&self) {
         self.failed_commits.fetch_add(1, Ordering::Relaxed);
+        self.commit_failing.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn committed(&self) {
+        self.commit_failing.store(false, Ordering::Relaxed);
     }
 
     pub(super) fn recording_failed(&self) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::base::clock::BoxFuture;
-use crate::base::{Labels, METRIC_NAME, ManualClock, Matcher, Severity, Timestamp};
+use crate::base::{Labels, METRIC_NAME, ManualClock, Matcher, Severity, SteadyClock, Timestamp};
 use crate::promql::{
     Answer, Engine, InstantSample, Point, QueryError, QueryOptions, Selection, SeriesSamples, Source, SourceError,
     Value,
@@ -267,8 +267,10 @@ pub struct Rig {
     pub world: Arc<World>,
     /// What is stored.
     pub ledger: Arc<MemoryLedger>,
-    /// The time.
+    /// The machine's clocks.
     pub clock: ManualClock,
+    /// The time as the service sees it.
+    pub steady: Arc<SteadyClock>,
     /// What is evaluated.
     pub objectives: Vec<Arc<CompiledObjective>>,
     /// Who is told.
@@ -295,20 +297,21 @@ impl Rig {
         let world = Arc::new(World::default());
         let ledger = Arc::new(MemoryLedger::default());
         let clock = ManualClock::at(START);
-        let (desk, evaluator, stats) = start(&world, &ledger, &clock, &objectives, &escalations).await;
-        Self { world, ledger, clock, objectives, escalations, desk, evaluator, stats }
+        let steady = Arc::new(SteadyClock::new(Arc::new(clock.clone())));
+        let (desk, evaluator, stats) = start(&world, &ledger, &steady, &objectives, &escalations).await;
+        Self { world, ledger, clock, steady, objectives, escalations, desk, evaluator, stats }
     }
 
     /// The process is killed and started again: only what was stored is left.
     pub async fn restart(&mut self) {
-        let started = start(&self.world, &self.ledger, &self.clock, &self.objectives, &self.escalations).await;
+        let started = start(&self.world, &self.ledger, &self.steady, &self.objectives, &self.escalations).await;
         (self.desk, self.evaluator, self.stats) = started;
     }
 
     /// The present.
     pub fn now(&self) -> Timestamp {
         use crate::base::Clock;
-        self.clock.now()
+        self.steady.now()
     }
 
     /// Lets time pass, then evaluates once.
@@ -361,7 +364,7 @@ impl Rig {
 async fn start(
     world: &Arc<World>,
     ledger: &Arc<MemoryLedger>,
-    clock: &ManualClock,
+    clock: &Arc<SteadyClock>,
     objectives: &[Arc<CompiledObjective>],
     escalations: &[Escalation],
 ) -> (Arc<Desk>, Evaluator, Arc<EvaluatorStats>) {
@@ -374,6 +377,6 @@ async fn start(
     let stats = Arc::new(EvaluatorStats::default());
     let engine: Arc<dyn Engine> = Arc::clone(world) as _;
     let recorder: Arc<dyn Recorder> = Arc::clone(world) as _;
-    let evaluator = Evaluator::new(Arc::clone(&desk), engine, recorder, Arc::new(clock.clone()), Arc::clone(&stats));
+    let evaluator = Evaluator::new(Arc::clone(&desk), engine, recorder, clock.clone(), Arc::clone(&stats));
     (desk, evaluator, stats)
 }

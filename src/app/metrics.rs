@@ -6,11 +6,11 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::alert::{Desk, EvaluatorStats};
-use crate::base::{Labels, Severity, SharedClock, Timestamp};
+use crate::base::{Clock, DropReason, Labels, Severity, SteadyClock, Timestamp};
 use crate::collect::CollectorStats;
 use crate::ingest::Tally;
 use crate::notify;
-use crate::series::{Counters, Delta, Item};
+use crate::series::{Counters, Delta, Item, Known, LimitUse};
 use crate::telemetry::{RegisterError, Telemetry};
 
 /// Who counts what.
@@ -19,6 +19,8 @@ pub(super) struct Own {
     pub tally: Arc<Tally>,
     /// Series and journal.
     pub series: Arc<Counters>,
+    /// Who knows how much of the limits is used.
+    pub known: Arc<dyn Known>,
     /// The evaluator.
     pub evaluator: Arc<EvaluatorStats>,
     /// The dispatcher.
@@ -27,8 +29,8 @@ pub(super) struct Own {
     pub collectors: Vec<Arc<CollectorStats>>,
     /// Incidents.
     pub desk: Arc<Desk>,
-    /// For the share of the processor.
-    pub clock: SharedClock,
+    /// For the share of the processor, and the wall clock's steps.
+    pub clock: Arc<SteadyClock>,
 }
 
 type Values = Vec<(Labels, f64)>;
@@ -47,10 +49,12 @@ pub(super) fn source(own: Own) -> Result<impl Fn(Timestamp) -> Vec<Item> + Send 
     let share = ProcessorShare { clock: own.clock.clone(), before: Mutex::new(None) };
     register_ingest(&telemetry, &own.tally)?;
     register_series(&telemetry, &own.series)?;
+    register_limits(&telemetry, &own.known, &own.tally)?;
     register_evaluator(&telemetry, &own.evaluator)?;
     register_notifications(&telemetry, &own.dispatcher)?;
     register_collectors(&telemetry, own.collectors)?;
     register_incidents(&telemetry, own.desk)?;
+    register_clock(&telemetry, own.clock)?;
     Ok(move |now| {
         let mut values = telemetry.gather();
         values.extend(share.since_last(&values));
@@ -93,10 +97,29 @@ fn register_series(telemetry: &Telemetry, counters: &Arc<Counters>) -> Result<()
     telemetry.register("plimsoll_journal_commit_seconds_total", of(|c| c.journal_nanos.get() as f64 / 1e9))?;
     telemetry.register("plimsoll_journal_queue_length", of(|c| c.queue_depth.get() as f64))?;
     telemetry.register("plimsoll_archive_ticks_total", of(|c| c.ticks_archived.get() as f64))?;
+    telemetry.register("plimsoll_journal_missing_entries", of(|c| c.recovered_missing.get() as f64))?;
     telemetry.register("plimsoll_archive_errors_total", of(|c| c.archive_failures.get() as f64))?;
+    telemetry.register("plimsoll_archive_damaged_total", of(|c| c.archive_damaged.get() as f64))?;
     let counters = counters.clone();
     telemetry.register("plimsoll_series_dropped_total", move || {
         counters.dropped().iter().map(|(reason, n)| labelled("reason", reason.as_str(), *n as f64)).collect()
+    })
+}
+
+fn register_limits(telemetry: &Telemetry, known: &Arc<dyn Known>, tally: &Arc<Tally>) -> Result<(), RegisterError> {
+    let of = |read: fn(&LimitUse) -> Option<u64>| {
+        let known = known.clone();
+        move || {
+            let value = |l: LimitUse| Some(labelled("limit", l.name, read(&l)? as f64));
+            known.limits().into_iter().filter_map(value).collect::<Values>()
+        }
+    };
+    telemetry.register("plimsoll_limit_used", of(|l| l.used))?;
+    telemetry.register("plimsoll_limit_allowed", of(|l| Some(l.allowed)))?;
+    let (refused, tally) = (of(|l| Some(l.refused)), tally.clone());
+    telemetry.register("plimsoll_limit_refused_total", move || {
+        let body = labelled("limit", "body", tally.dropped_for(DropReason::TooLarge) as f64);
+        refused().into_iter().chain([body]).collect()
     })
 }
 
@@ -148,9 +171,19 @@ fn register_incidents(telemetry: &Telemetry, desk: Arc<Desk>) -> Result<(), Regi
     })
 }
 
+fn register_clock(telemetry: &Telemetry, clock: Arc<SteadyClock>) -> Result<(), RegisterError> {
+    let steps = clock.clone();
+    telemetry.register("plimsoll_clock_steps_total", move || {
+        let steps = steps.steps();
+        let both = [("back", steps.back), ("forward", steps.forward)];
+        both.into_iter().map(|(direction, n)| labelled("direction", direction, n as f64)).collect()
+    })?;
+    telemetry.register("plimsoll_clock_lead_seconds", move || one(clock.steps().lead.as_secs_f64()))
+}
+
 /// The share of the machine's processors that this process used since it was last asked.
 struct ProcessorShare {
-    clock: SharedClock,
+    clock: Arc<SteadyClock>,
     before: Mutex<Option<(f64, f64)>>,
 }
 

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::alert::Ledger;
 use crate::base::SharedClock;
+use crate::base::steady::DeletionGuard;
 
 /// How often it looks.
 const EVERY: Duration = Duration::from_secs(3600);
@@ -19,14 +20,18 @@ pub(super) struct Retention {
     pub keep: Duration,
     /// What decides how old something is.
     pub clock: SharedClock,
+    /// Keeps what only a wrong clock calls old.
+    pub guard: DeletionGuard,
 }
 
 impl Retention {
     /// Forgets once an hour until `stop`.
-    pub(super) async fn run(self, stop: CancellationToken) {
+    pub(super) async fn run(mut self, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            let before = self.clock.now() - self.keep;
-            if let Err(error) = self.ledger.forget(before).await {
+            let now = self.clock.now();
+            if self.guard.allows(now, self.clock.monotonic())
+                && let Err(error) = self.ledger.forget(now - self.keep).await
+            {
                 tracing::warn!(error = &error as &dyn std::error::Error, "old audit entries could not be removed");
             }
             tokio::select! {
@@ -61,7 +66,7 @@ mod tests {
         let audit = vec![entry(now - day * 3), entry(now - day)];
         ledger.commit(&Change { audit, ..Change::default() }).await.unwrap();
         let clock: SharedClock = Arc::new(ManualClock::at(now));
-        let retention = Retention { ledger: ledger.clone(), keep: day * 2, clock };
+        let retention = Retention { ledger: ledger.clone(), keep: day * 2, clock, guard: DeletionGuard::new(None) };
         let stop = CancellationToken::new();
         let run = retention.run(stop.clone());
         tokio::pin!(run);

@@ -12,6 +12,9 @@ use crate::config::{ChannelConfig, EmailTls, JournalSync, Service};
 use crate::slo::CompiledObjective;
 use crate::{alert, collect, http, ingest, notify, series, slo};
 
+/// More than this many waiting requests would be more than anyone waits for.
+const MOST_QUEUED: usize = 1 << 20;
+
 /// Compiles every objective; an error names the objective, its file and the field.
 pub fn compile(objectives: &[slo::Objective]) -> anyhow::Result<Vec<Arc<CompiledObjective>>> {
     let one = |objective: &slo::Objective| {
@@ -36,6 +39,7 @@ pub fn series(service: &Service) -> series::Settings {
             JournalSync::Always => series::JournalSync::Always,
             JournalSync::Write => series::JournalSync::Write,
         },
+        journal_max_bytes: service.journal.max_bytes,
         keep: series::Keep {
             resolution_10s: service.keep.resolution_10s,
             resolution_5m: service.keep.resolution_5m,
@@ -44,9 +48,15 @@ pub fn series(service: &Service) -> series::Settings {
         limits: series::Limits {
             series: clamp(service.limits.series),
             series_per_service: clamp(service.limits.series_per_service),
+            series_per_metric: clamp(service.limits.series_per_metric),
+            labels_per_series: clamp(service.limits.labels_per_series),
+            label_name_bytes: clamp(service.limits.label_name_bytes),
+            label_value_bytes: clamp(service.limits.label_value_bytes),
+            batch: clamp(service.limits.batch),
             ..defaults.limits.clone()
         },
         settle: service.vitals_settle,
+        queue: clamp(service.limits.queue).min(MOST_QUEUED),
         ..defaults
     }
 }
@@ -76,13 +86,15 @@ pub fn http(service: &Service) -> anyhow::Result<http::Settings> {
     let limits = http::Limits {
         body,
         unpacked: body.saturating_mul(8),
+        remote_write_body: usize::try_from(service.limits.remote_write_body_bytes).unwrap_or(usize::MAX),
         beacon: defaults.beacon.min(body),
         per_client: rate(service.limits.per_client),
         ..defaults
     };
     let ingest = service.ingest_keys.iter().map(key).collect::<anyhow::Result<Vec<_>>>()?;
     let keys = http::Keys { ingest, admin: service.admin_keys.clone() };
-    Ok(http::Settings { limits, keys, route_prefix: service.route_prefix.clone(), ..http::Settings::default() })
+    let (route_prefix, browser_prefix) = (service.route_prefix.clone(), service.browser_prefix.clone());
+    Ok(http::Settings { limits, keys, route_prefix, browser_prefix, ..http::Settings::default() })
 }
 
 /// So many requests a second; below one, one in so many seconds.

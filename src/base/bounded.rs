@@ -13,6 +13,8 @@ pub enum Encoding {
     Gzip,
     /// RFC 8878.
     Zstd,
+    /// Snappy's block format, whose head says how long it becomes.
+    Snappy,
 }
 
 /// Why a body could not be unpacked.
@@ -44,7 +46,17 @@ pub fn unpack(body: Bytes, encoding: Encoding, limit: usize) -> Result<Bytes, Un
             let decoder = zstd_decoder(&body).map_err(|source| UnpackError::Corrupt { encoding, source })?;
             read_capped(decoder, encoding, limit)
         }
+        Encoding::Snappy => unpack_snappy(&body, limit),
     }
+}
+
+/// Nothing is unpacked before the announced length is known to be within the limit.
+fn unpack_snappy(body: &[u8], limit: usize) -> Result<Bytes, UnpackError> {
+    let corrupt = |source: snap::Error| UnpackError::Corrupt { encoding: Encoding::Snappy, source: source.into() };
+    if snap::raw::decompress_len(body).map_err(corrupt)? > limit {
+        return Err(UnpackError::TooLarge { limit });
+    }
+    Ok(snap::raw::Decoder::new().decompress_vec(body).map_err(corrupt)?.into())
 }
 
 /// A decoder that refuses frames whose window would need more than 8 MiB.
@@ -91,6 +103,7 @@ mod tests {
             (Encoding::Gzip, gzip(&[7; 1000])),
             (Encoding::Zstd, zstd::encode_all(&[7u8; 1000][..], 3).unwrap().into()),
             (Encoding::Identity, Bytes::from(vec![7; 1000])),
+            (Encoding::Snappy, snap::raw::Encoder::new().compress_vec(&[7; 1000]).unwrap().into()),
         ] {
             assert_eq!(unpack(packed.clone(), encoding, 1000).unwrap(), vec![7; 1000]);
             assert!(matches!(unpack(packed, encoding, 999), Err(UnpackError::TooLarge { limit: 999 })));
@@ -106,8 +119,8 @@ mod tests {
 
     #[test]
     fn rubbish_is_corrupt() {
-        for encoding in [Encoding::Gzip, Encoding::Zstd] {
-            let result = unpack(Bytes::from_static(b"not packed"), encoding, 100);
+        for encoding in [Encoding::Gzip, Encoding::Zstd, Encoding::Snappy] {
+            let result = unpack(Bytes::from_static(b"not packed"), encoding, 1000);
             assert!(matches!(result, Err(UnpackError::Corrupt { .. })));
         }
     }

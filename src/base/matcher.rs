@@ -1,8 +1,10 @@
 //! Label matchers as PromQL, silences and `match[]` use them.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::labels::Labels;
+use super::pattern::{Pattern, Shape};
 
 /// How a matcher compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,7 +28,7 @@ pub struct Matcher {
     pub op: MatchOp,
     /// The value or the pattern as written.
     pub value: String,
-    pattern: Option<regex::Regex>,
+    pattern: Option<Arc<Pattern>>,
 }
 
 /// A pattern that is no regular expression.
@@ -39,13 +41,16 @@ pub struct MatcherError {
 
 impl Matcher {
     /// A matcher; patterns follow RE2's syntax and match the whole value.
+    ///
+    /// # Errors
+    /// A pattern that is no regular expression.
     pub fn new(name: impl Into<String>, op: MatchOp, value: impl Into<String>) -> Result<Self, MatcherError> {
         let (name, value) = (name.into(), value.into());
         let pattern = match op {
             MatchOp::Equal | MatchOp::NotEqual => None,
             MatchOp::Regex | MatchOp::NotRegex => {
-                let anchored = regex::RegexBuilder::new(&format!("^(?s:{value})$")).size_limit(1 << 20).build();
-                Some(anchored.map_err(|source| MatcherError { value: value.clone(), source })?)
+                let pattern = Pattern::new(&value);
+                Some(Arc::new(pattern.map_err(|source| MatcherError { value: value.clone(), source })?))
             }
         };
         Ok(Self { name, op, value, pattern })
@@ -58,13 +63,24 @@ impl Matcher {
 
     /// Whether a label with this value satisfies the matcher.
     pub fn matches(&self, value: &str) -> bool {
-        let found = || self.pattern.as_ref().is_some_and(|p| p.is_match(value));
+        let found = || self.pattern.as_ref().is_some_and(|p| p.matches(value));
         match self.op {
             MatchOp::Equal => self.value == value,
             MatchOp::NotEqual => self.value != value,
             MatchOp::Regex => found(),
             MatchOp::NotRegex => !found(),
         }
+    }
+
+    /// Whether it asks for what differs: `!=` and `!~`.
+    pub fn is_negative(&self) -> bool {
+        matches!(self.op, MatchOp::NotEqual | MatchOp::NotRegex)
+    }
+
+    /// Which values satisfy it, or, when it [is negative](Self::is_negative), do not.
+    pub fn shape(&self) -> Shape {
+        let literal = || Shape::Literals(Box::new([self.value.clone()]));
+        self.pattern.as_ref().map_or_else(literal, |p| p.shape().clone())
     }
 
     /// Whether this label set satisfies all matchers.

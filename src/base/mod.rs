@@ -6,9 +6,11 @@ pub mod id;
 pub mod labels;
 pub mod matcher;
 pub mod outcome;
+pub mod pattern;
 pub mod retry;
 pub mod secret;
 pub mod severity;
+pub mod steady;
 pub mod time;
 
 pub use clock::{Clock, ManualClock, SharedClock, SystemClock};
@@ -17,4 +19,5 @@ pub use matcher::{MatchOp, Matcher};
 pub use outcome::DropReason;
 pub use secret::Secret;
 pub use severity::Severity;
+pub use steady::SteadyClock;
 pub use time::Timestamp;

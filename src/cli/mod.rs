@@ -2,6 +2,7 @@
 //!
 //! Exit status: 0 fine, 1 the check found something, 2 bad usage or bad configuration.
 
+pub mod backup;
 pub mod check;
 pub mod client;
 pub mod demo;
@@ -47,6 +48,8 @@ pub enum Command {
     Ack(on_call::AckArgs),
     /// Show every objective's state
     Status(on_call::StatusArgs),
+    /// Copy the database and what is in the journal into one file, while the service runs
+    Backup(backup::Args),
     /// Bring the database's schema up to date and print what was applied
     Migrate(migrate::Args),
 }
@@ -95,6 +98,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Incidents(args) => on_call::incidents(&args),
         Command::Ack(args) => on_call::ack(&args),
         Command::Status(args) => on_call::status(&args),
+        Command::Backup(args) => backup::run(config, &args),
         Command::Migrate(args) => migrate::run(config, &args),
     }
 }

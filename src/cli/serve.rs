@@ -23,6 +23,9 @@ pub struct Args {
     /// Where to listen [default: 127.0.0.1:1876]
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<String>,
+    /// Where to listen for OTLP over gRPC, such as 127.0.0.1:4317 [default: nowhere]
+    #[arg(long, value_name = "ADDRESS")]
+    pub otlp_grpc_listen: Option<String>,
     /// The database, sqlite://FILE [default: sqlite://plimsoll.db]
     #[arg(long, value_name = "URL")]
     pub database: Option<String>,
@@ -45,7 +48,12 @@ pub enum LogForm {
 
 impl Args {
     fn flags(&self) -> Flags {
-        Flags { listen: self.listen.clone(), database: self.database.clone(), ..Flags::default() }
+        Flags {
+            listen: self.listen.clone(),
+            otlp_grpc_listen: self.otlp_grpc_listen.clone(),
+            database: self.database.clone(),
+            ..Flags::default()
+        }
     }
 }
 

@@ -18,7 +18,10 @@ use super::yaml::{self, Node, Place, Value, YamlError};
 pub const DEFAULT_FILE: &str = "plimsoll.yaml";
 
 /// What holds when no objectives are named.
-const BUILT_IN: (&str, &str) = ("built-in default.yaml", include_str!("../../alert-rules/default.yaml"));
+const BUILT_IN: [(&str, &str); 2] = [
+    ("built-in default.yaml", include_str!("../../alert-rules/default.yaml")),
+    ("built-in plimsoll.yaml", include_str!("../../alert-rules/plimsoll.yaml")),
+];
 
 /// A complete, checked configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,7 +55,7 @@ pub fn load(path: Option<&Path>, sources: &dyn Sources, flags: &Flags) -> Result
             read_files(&found, sources, &mut gathered, &problems);
             files.extend(found.into_iter().map(|(file, _)| file));
         }
-        None => read_text(BUILT_IN.0, BUILT_IN.1, &mut gathered, &problems),
+        None => BUILT_IN.iter().for_each(|(name, text)| read_text(name, text, &mut gathered, &problems)),
     }
     let channels: BTreeSet<&str> = service.channels.iter().map(|c| c.name.as_str()).collect();
     check_channels(&gathered.wanted_channels, &channels, &problems);
@@ -91,7 +94,10 @@ pub fn parse_objectives(source: &str, text: &str) -> Result<Objectives, ConfigEr
 /// # Errors
 /// None: a test loads them.
 pub fn built_in_objectives() -> Result<Objectives, ConfigErrors> {
-    parse_objectives(BUILT_IN.0, BUILT_IN.1)
+    let (problems, mut gathered) = (Problems::default(), Gathered::default());
+    BUILT_IN.iter().for_each(|(name, text)| read_text(name, text, &mut gathered, &problems));
+    let objectives = finish(gathered, &problems);
+    conclude(problems, objectives)
 }
 
 fn conclude<T>(problems: Problems, result: T) -> Result<T, ConfigErrors> {

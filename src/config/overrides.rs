@@ -9,6 +9,8 @@ use super::yaml::{Key, Node, Place, Value};
 pub struct Flags {
     /// `--listen`
     pub listen: Option<String>,
+    /// `--otlp-grpc-listen`
+    pub otlp_grpc_listen: Option<String>,
     /// `--database`
     pub database: Option<String>,
     /// Objectives files or patterns, relative to the working directory; replace those of the file.
@@ -20,22 +22,32 @@ pub struct Flags {
 }
 
 /// `(variable, path, whether it is a list separated by commas)`.
-const VARIABLES: [(&str, &[&str], bool); 18] = [
+const VARIABLES: [(&str, &[&str], bool); 28] = [
     ("PLIMSOLL_LISTEN", &["listen"], false),
+    ("PLIMSOLL_OTLP_GRPC_LISTEN", &["otlp_grpc_listen"], false),
     ("PLIMSOLL_DATABASE", &["database"], false),
     ("PLIMSOLL_OBJECTIVES", &["objectives"], true),
     ("PLIMSOLL_PUBLIC_URL", &["public_url"], false),
     ("PLIMSOLL_ROUTE_PREFIX", &["route_prefix"], false),
+    ("PLIMSOLL_BROWSER_PREFIX", &["browser_prefix"], false),
     ("PLIMSOLL_EVALUATE_EVERY", &["evaluate_every"], false),
     ("PLIMSOLL_JOURNAL_DIR", &["journal", "dir"], false),
     ("PLIMSOLL_JOURNAL_SYNC", &["journal", "sync"], false),
+    ("PLIMSOLL_JOURNAL_MAX", &["journal", "max"], false),
     ("PLIMSOLL_KEEP_RESOLUTION_10S", &["keep", "resolution_10s"], false),
     ("PLIMSOLL_KEEP_RESOLUTION_5M", &["keep", "resolution_5m"], false),
     ("PLIMSOLL_KEEP_RESOLUTION_1H", &["keep", "resolution_1h"], false),
     ("PLIMSOLL_KEEP_AUDIT", &["keep", "audit"], false),
     ("PLIMSOLL_LIMITS_SERIES", &["limits", "series"], false),
     ("PLIMSOLL_LIMITS_SERIES_PER_SERVICE", &["limits", "series_per_service"], false),
+    ("PLIMSOLL_LIMITS_SERIES_PER_METRIC", &["limits", "series_per_metric"], false),
+    ("PLIMSOLL_LIMITS_LABELS_PER_SERIES", &["limits", "labels_per_series"], false),
+    ("PLIMSOLL_LIMITS_LABEL_NAME", &["limits", "label_name"], false),
+    ("PLIMSOLL_LIMITS_LABEL_VALUE", &["limits", "label_value"], false),
+    ("PLIMSOLL_LIMITS_BATCH", &["limits", "batch"], false),
+    ("PLIMSOLL_LIMITS_QUEUE", &["limits", "queue"], false),
     ("PLIMSOLL_LIMITS_BODY", &["limits", "body"], false),
+    ("PLIMSOLL_LIMITS_REMOTE_WRITE_BODY", &["limits", "remote_write_body"], false),
     ("PLIMSOLL_LIMITS_PER_CLIENT", &["limits", "per_client"], false),
     ("PLIMSOLL_VITALS_SETTLE", &["vitals", "settle"], false),
     ("PLIMSOLL_TELEMETRY_OTLP", &["telemetry", "otlp"], false),
@@ -54,9 +66,13 @@ pub(super) fn apply(mut tree: Node, sources: &dyn Sources, flags: &Flags) -> Nod
             set(&mut tree, path, value(&format!("environment variable {name}"), values, is_list));
         }
     }
-    let single = [("--listen", "listen", &flags.listen), ("--database", "database", &flags.database)];
-    for (flag, name, text) in single.into_iter().chain([("--evaluate-every", "evaluate_every", &flags.evaluate_every)])
-    {
+    let single = [
+        ("--listen", "listen", &flags.listen),
+        ("--otlp-grpc-listen", "otlp_grpc_listen", &flags.otlp_grpc_listen),
+        ("--database", "database", &flags.database),
+        ("--evaluate-every", "evaluate_every", &flags.evaluate_every),
+    ];
+    for (flag, name, text) in single {
         if let Some(text) = text {
             set(&mut tree, &[name], value(flag, vec![text.clone()], false));
         }

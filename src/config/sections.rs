@@ -67,6 +67,7 @@ fn read_scalars(fields: &mut Fields<'_>, context: Context<'_>, service: &mut Ser
     if let Some(listen) = fields.get("listen").and_then(|at| read_listen(&at)) {
         service.listen = listen;
     }
+    service.otlp_grpc_listen = fields.get("otlp_grpc_listen").and_then(|at| read_listen(&at));
     if let Some(database) = context.secret(fields, ["database", "database_env", "database_file"]) {
         let known = ["sqlite:", "postgres://", "postgresql://"];
         let missing = context.allow_missing_secrets && database.expose().is_empty();
@@ -82,6 +83,7 @@ fn read_scalars(fields: &mut Fields<'_>, context: Context<'_>, service: &mut Ser
     if let Some(prefix) = fields.get("route_prefix").and_then(|at| read_prefix(&at)) {
         service.route_prefix = prefix;
     }
+    service.browser_prefix = fields.get("browser_prefix").and_then(|at| read_browser_prefix(&at));
     read_duration(fields, "evaluate_every", SECOND, 5 * MINUTE, &mut service.evaluate_every);
 }
 
@@ -103,6 +105,13 @@ fn read_prefix(at: &At<'_>) -> Option<String> {
     at.fail(format!("{text:?} is not a path such as /m"))
 }
 
+fn read_browser_prefix(at: &At<'_>) -> Option<String> {
+    match read_prefix(at)? {
+        prefix if prefix.is_empty() => at.fail("expected a path such as /b, not the root"),
+        prefix => Some(prefix),
+    }
+}
+
 fn read_duration(fields: &mut Fields<'_>, name: &'static str, least: Duration, most: Duration, into: &mut Duration) {
     if let Some(duration) = fields.get(name).and_then(|at| at.duration_within(least, most)) {
         *into = duration;
@@ -113,7 +122,9 @@ fn read_journal(fields: &mut Fields<'_>, default: &Journal) -> Journal {
     let dir = fields.get("dir").and_then(|at| at.name()).map_or_else(|| default.dir.clone(), Into::into);
     let sync =
         fields.get("sync").and_then(|at| at.choice(&[("always", JournalSync::Always), ("write", JournalSync::Write)]));
-    Journal { dir, sync: sync.unwrap_or(default.sync) }
+    let max = fields.get("max").and_then(|at| amount(&at, Unit::Bytes, "a size such as 1GiB"));
+    let max_bytes = max.map_or(default.max_bytes, |bytes| bytes as u64);
+    Journal { dir, sync: sync.unwrap_or(default.sync), max_bytes }
 }
 
 fn read_keep(fields: &mut Fields<'_>, keep: &mut Keep) {
@@ -132,9 +143,19 @@ fn read_limits(fields: &mut Fields<'_>, limits: &mut Limits) {
     };
     whole(fields.get("series"), &mut limits.series);
     whole(fields.get("series_per_service"), &mut limits.series_per_service);
-    if let Some(bytes) = fields.get("body").and_then(|at| amount(&at, Unit::Bytes, "a size such as 1MiB")) {
-        limits.body_bytes = bytes as u64;
-    }
+    whole(fields.get("series_per_metric"), &mut limits.series_per_metric);
+    whole(fields.get("labels_per_series"), &mut limits.labels_per_series);
+    whole(fields.get("batch"), &mut limits.batch);
+    whole(fields.get("queue"), &mut limits.queue);
+    let size = |at: Option<At<'_>>, into: &mut u64| {
+        if let Some(bytes) = at.and_then(|at| amount(&at, Unit::Bytes, "a size such as 1MiB")) {
+            *into = bytes as u64;
+        }
+    };
+    size(fields.get("label_name"), &mut limits.label_name_bytes);
+    size(fields.get("label_value"), &mut limits.label_value_bytes);
+    size(fields.get("body"), &mut limits.body_bytes);
+    size(fields.get("remote_write_body"), &mut limits.remote_write_body_bytes);
     if let Some(rate) = fields.get("per_client").and_then(|at| amount(&at, Unit::PerSecond, "a rate such as 50/s")) {
         limits.per_client = rate;
     }

@@ -12,12 +12,16 @@ use crate::base::Secret;
 pub struct Service {
     /// Where to listen.
     pub listen: SocketAddr,
+    /// Where to listen for OTLP over gRPC; nowhere when absent.
+    pub otlp_grpc_listen: Option<SocketAddr>,
     /// `sqlite://…` or `postgres://…`; secret because it may hold a password.
     pub database: Secret,
     /// Under which address people reach the service; links in messages start with it.
     pub public_url: Option<String>,
     /// In front of the browser-facing paths, such as `/m`; begins with `/`, does not end with one. May be empty.
     pub route_prefix: String,
+    /// Browsers may send below this path too, such as `/b` (`/b/vitals`, `/b/collect`): blockers know common names.
+    pub browser_prefix: Option<String>,
     /// How often objectives are judged; 1 s to 5 min.
     pub evaluate_every: Duration,
     /// The journal.
@@ -53,6 +57,8 @@ pub struct Journal {
     pub dir: PathBuf,
     /// What an acknowledgement promises.
     pub sync: JournalSync,
+    /// The most bytes it may hold; what comes then is refused until the database has taken some.
+    pub max_bytes: u64,
 }
 
 /// What an acknowledgement promises.
@@ -84,8 +90,22 @@ pub struct Limits {
     pub series: u64,
     /// Live series of one service.
     pub series_per_service: u64,
+    /// Live series of one metric.
+    pub series_per_metric: u64,
+    /// Labels of one series.
+    pub labels_per_series: u64,
+    /// Bytes of a label's name.
+    pub label_name_bytes: u64,
+    /// Bytes of a label's value.
+    pub label_value_bytes: u64,
+    /// Events of one request.
+    pub batch: u64,
+    /// Requests that may wait for the journal.
+    pub queue: u64,
     /// Bytes of a request's body, also after decompression.
     pub body_bytes: u64,
+    /// Bytes of a remote write request after decompression.
+    pub remote_write_body_bytes: u64,
     /// Requests per second of one client on the browser-facing paths.
     pub per_client: f64,
 }
@@ -180,22 +200,42 @@ pub enum EmailTls {
 
 const DAY: Duration = Duration::from_secs(86_400);
 
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            series: 200_000,
+            series_per_service: 20_000,
+            series_per_metric: 50_000,
+            labels_per_series: 40,
+            label_name_bytes: 128,
+            label_value_bytes: 1024,
+            batch: 100_000,
+            queue: 1024,
+            body_bytes: 1 << 20,
+            remote_write_body_bytes: 32 << 20,
+            per_client: 50.0,
+        }
+    }
+}
+
 impl Default for Service {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 1876)),
+            otlp_grpc_listen: None,
             database: Secret::new("sqlite://plimsoll.db"),
             public_url: None,
             route_prefix: String::new(),
+            browser_prefix: None,
             evaluate_every: Duration::from_secs(5),
-            journal: Journal { dir: "./plimsoll-data".into(), sync: JournalSync::Always },
+            journal: Journal { dir: "./plimsoll-data".into(), sync: JournalSync::Always, max_bytes: 1 << 30 },
             keep: Keep {
                 resolution_10s: 2 * DAY,
                 resolution_5m: 90 * DAY,
                 resolution_1h: 400 * DAY,
                 audit: 24 * 31 * DAY,
             },
-            limits: Limits { series: 200_000, series_per_service: 20_000, body_bytes: 1 << 20, per_client: 50.0 },
+            limits: Limits::default(),
             vitals_settle: Duration::from_secs(300),
             ingest_keys: Vec::new(),
             admin_keys: Vec::new(),

@@ -219,6 +219,7 @@ fn the_contracts_service_file_is_read() {
         matches!(&channels[0].config, ChannelConfig::PagerDuty { routing_key, .. } if routing_key.expose() == "pd")
     );
     assert_eq!((channels.len(), loaded.service.host), (5, true));
+    assert_eq!(loaded.service.browser_prefix.as_deref(), Some("/b"));
     assert_eq!(loaded.objectives.objectives.len(), 4);
     assert_eq!(loaded.files, [Path::new("etc/plimsoll.yaml"), Path::new("etc/alert-rules/a.yaml")]);
 }
@@ -228,12 +229,14 @@ fn the_environment_overrides_the_file_and_flags_override_both() {
     let sources = MemorySources::default()
         .with_file("plimsoll.yaml", "listen: 127.0.0.1:1\nevaluate_every: 7s\n")
         .with_variable("PLIMSOLL_LISTEN", "127.0.0.1:2")
-        .with_variable("PLIMSOLL_LIMITS_SERIES", "500");
+        .with_variable("PLIMSOLL_LIMITS_SERIES", "500")
+        .with_variable("PLIMSOLL_LIMITS_LABEL_VALUE", "2KiB");
     let flags = Flags { listen: Some("127.0.0.1:3".into()), ..Flags::default() };
     let port = |flags: &Flags| load(None, &sources, flags).unwrap().service.listen.port();
     assert_eq!((port(&Flags::default()), port(&flags)), (2, 3));
     let service = load(None, &sources, &flags).unwrap().service;
     assert_eq!((service.evaluate_every.as_secs(), service.limits.series), (7, 500));
+    assert_eq!(service.limits.label_value_bytes, 2048);
     let bad = MemorySources::default().with_variable("PLIMSOLL_EVALUATE_EVERY", "soon");
     let error = load(None, &bad, &Flags::default()).unwrap_err().to_string();
     assert!(
@@ -257,6 +260,7 @@ fn bad_service_files_are_refused_with_their_place() {
     let cases = [
         ("listen: 80\n", "etc/plimsoll.yaml:1:9: listen: expected text (put it in quotes), found the number 80"),
         ("listn: 1.2.3.4:5\n", "etc/plimsoll.yaml:1:1: listn: unknown field; did you mean `listen`?"),
+        ("browser_prefix: /\n", "etc/plimsoll.yaml:1:17: browser_prefix: expected a path such as /b, not the root"),
         ("evaluate_every: 10m\n", "etc/plimsoll.yaml:1:17: evaluate_every: 10m is not between 1s and 5m"),
         (
             "keys: {admin: [{env: NOT_SET}]}\n",

@@ -1,6 +1,6 @@
 //! Keys and origins.
 //!
-//! Services send `Authorization: Bearer KEY`. A browser cannot keep a secret: its key is public and
+//! Services send `Authorization: Bearer KEY` (or `x-api-key: KEY`). A browser cannot keep a secret: its key is public and
 //! travels as `site` in the beacon, and what protects it is the origin of the page, checked here and not
 //! left to CORS, which only keeps browsers from reading answers.
 
@@ -95,7 +95,7 @@ impl Keys {
         if self.ingest.is_empty() {
             return Ok(None);
         }
-        let Some(text) = bearer_token(headers) else {
+        let Some(text) = bearer_token(headers).or_else(|| api_key(headers)) else {
             return if site_may_follow { Ok(None) } else { Err(DropReason::Unauthorized) };
         };
         let found = self.find(text).ok_or(DropReason::Unauthorized)?;
@@ -126,6 +126,11 @@ impl Keys {
     fn lists(&self, origin: &Origin) -> bool {
         self.ingest.iter().any(|k| k.origins.contains(origin))
     }
+}
+
+/// Where Faro's SDK puts its key.
+fn api_key(headers: &HeaderMap) -> Option<&str> {
+    headers.get("x-api-key")?.to_str().ok()
 }
 
 fn bearer_token(headers: &HeaderMap) -> Option<&str> {
@@ -164,7 +169,9 @@ pub(super) async fn preflight(axum::extract::State(api): axum::extract::State<Ap
     let out = response.headers_mut();
     out.extend(cors(keys, &claimed));
     out.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST"));
-    let allowed = "content-type, content-encoding, authorization, traceparent";
+    // The second line is what Faro's SDK adds.
+    let allowed = "content-type, content-encoding, authorization, traceparent, \
+                   x-api-key, x-faro-session-id, idempotency-key";
     out.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(allowed));
     out.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("7200"));
     response

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
-use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use governor::clock::Clock as _;
 use governor::middleware::NoOpMiddleware;
@@ -15,6 +15,7 @@ use http_body_util::BodyExt;
 use crate::base::SharedClock;
 
 use super::client::Client;
+use super::ingest::door::Incoming;
 use super::settings::{Rate, Settings};
 
 /// Why a body was not read.
@@ -39,18 +40,29 @@ pub enum BodyError {
 const DRAINED_BYTES: usize = 16 << 20;
 
 /// Reads a body of at most `limit` bytes within `timeout`.
-pub async fn read(body: Body, limit: usize, clock: &SharedClock, timeout: Duration) -> Result<Bytes, BodyError> {
+pub async fn read<B: Incoming>(
+    body: B,
+    limit: usize,
+    clock: &SharedClock,
+    timeout: Duration,
+) -> Result<Bytes, BodyError> {
+    let reading = read_capped(body, limit);
+    tokio::pin!(reading);
+    // Most bodies come with their head, and no timer is needed.
+    if let Poll::Ready(result) = futures::poll!(&mut reading) {
+        return result;
+    }
     tokio::select! {
-        result = read_capped(body, limit) => result,
+        result = reading => result,
         () = clock.sleep(timeout) => Err(BodyError::Slow(timeout)),
     }
 }
 
 /// A body of one frame, the usual case, is not copied.
-async fn read_capped(mut body: Body, limit: usize) -> Result<Bytes, BodyError> {
+async fn read_capped<B: Incoming>(mut body: B, limit: usize) -> Result<Bytes, BodyError> {
     let mut whole = Whole::Frame(Bytes::new());
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(BodyError::Broken)?.into_data() else { continue };
+        let Ok(data) = frame.map_err(|e| BodyError::Broken(axum::Error::new(e)))?.into_data() else { continue };
         if whole.len() + data.len() > limit {
             skip(body, DRAINED_BYTES).await;
             return Err(BodyError::TooLarge { limit });
@@ -89,7 +101,7 @@ impl Whole {
 }
 
 /// Reads on without keeping anything.
-async fn skip(mut body: Body, most: usize) {
+async fn skip<B: Incoming>(mut body: B, most: usize) {
     let mut left = most;
     while let Some(Ok(frame)) = body.frame().await {
         let bytes = frame.data_ref().map_or(0, Bytes::len);
@@ -101,7 +113,7 @@ async fn skip(mut body: Body, most: usize) {
 }
 
 /// Reads past a body that is refused unread.
-pub async fn discard(body: Body, clock: &SharedClock, timeout: Duration) {
+pub async fn discard<B: Incoming>(body: B, clock: &SharedClock, timeout: Duration) {
     tokio::select! {
         () = skip(body, DRAINED_BYTES) => {}
         () = clock.sleep(timeout) => {}
@@ -180,6 +192,8 @@ pub fn is_declared_too_large(headers: &http::HeaderMap, limit: usize) -> bool {
 mod tests {
     use std::num::NonZeroU32;
     use std::sync::Arc;
+
+    use axum::body::Body;
 
     use super::*;
     use crate::base::{ManualClock, Timestamp};

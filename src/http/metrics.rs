@@ -89,11 +89,11 @@ pub fn render(known: &[Exposed], type_of: impl Fn(&str) -> MetricType, form: For
 fn head(out: &mut String, name: &str, kind: MetricType, form: Form) {
     let (family, kind) = match (form, kind, name.strip_suffix("_total")) {
         (Form::OpenMetrics, MetricType::Counter, Some(family)) => (family, "counter"),
-        (Form::OpenMetrics, MetricType::Counter | MetricType::Unknown, _) => (name, "unknown"),
         (Form::Text, MetricType::Counter, _) => (name, "counter"),
-        (Form::Text, MetricType::Unknown, _) => (name, "untyped"),
         (_, MetricType::Gauge, _) => (name, "gauge"),
         (_, MetricType::Histogram, _) => (name, "histogram"),
+        (Form::OpenMetrics, _, _) => (name, "unknown"),
+        (Form::Text, _, _) => (name, "untyped"),
     };
     push_line(out, format_args!("# HELP {family} {}\n# TYPE {family} {kind}\n", help(name)));
 }

@@ -6,10 +6,13 @@ pub mod api;
 pub mod auth;
 pub mod client;
 pub mod error;
+mod front;
+pub mod grpc;
 pub mod health;
 pub mod ingest;
 pub mod limits;
 pub mod metrics;
+mod patience;
 pub mod performance;
 pub mod problem;
 pub mod prom;
@@ -28,6 +31,7 @@ mod tests;
 
 pub use auth::{Origin, OriginError};
 pub use client::{Network, NetworkError};
+pub use front::Front;
 pub use health::{Check, Readiness};
 pub use problem::Problem;
 pub use reload::Reload;
@@ -42,20 +46,19 @@ use axum::routing::{get, post};
 /// Every path of the service.
 pub fn router(api: Api) -> Router {
     let settings = &api.edge().settings;
-    let prefix = settings.route_prefix.trim_matches('/').to_owned();
-    let below = if prefix.is_empty() { String::new() } else { format!("/{prefix}") };
+    let below = below(&settings.route_prefix);
     let mut routes = Router::new()
-        .merge(browser_routes("/ingest"))
+        .merge(collect_route(""))
         .merge(ingest_routes())
         .merge(read_routes(&below))
         .route("/-/reload", post(reload::post))
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready));
-    if let Some(name) = settings.browser_prefix.as_deref().map(|p| p.trim_matches('/')).filter(|p| *p != "ingest") {
-        routes = routes.merge(browser_routes(&format!("/{name}")));
+    for path in browser_paths(settings) {
+        routes = routes.merge(browser_routes(&path));
     }
     let routes = with_fallbacks(routes).with_state(api);
-    match prefix.as_str() {
+    match below.as_str() {
         "" => routes,
         // Nested, `/` is the prefix without a slash; people type it with one.
         _ => with_fallbacks(
@@ -72,9 +75,28 @@ pub fn router(api: Api) -> Router {
     }
 }
 
+/// The route prefix as a path, `/plimsoll`; empty at the root.
+fn below(route_prefix: &str) -> String {
+    let prefix = route_prefix.trim_matches('/');
+    if prefix.is_empty() { String::new() } else { format!("/{prefix}") }
+}
+
+/// Below which paths browsers send.
+fn browser_paths(settings: &Settings) -> impl Iterator<Item = String> {
+    let own = settings.browser_prefix.as_deref().map(|p| p.trim_matches('/')).filter(|p| !["", "ingest"].contains(p));
+    std::iter::once("ingest").chain(own).map(|name| format!("/{name}"))
+}
+
 /// Where browsers send.
 fn browser_routes(prefix: &str) -> Router<Api> {
-    Router::new().route(&format!("{prefix}/vitals"), post(ingest::vitals::post).options(auth::preflight))
+    Router::new()
+        .route(&format!("{prefix}/vitals"), post(ingest::vitals::post).options(auth::preflight))
+        .merge(collect_route(prefix))
+}
+
+/// Where Faro's SDK sends.
+fn collect_route(prefix: &str) -> Router<Api> {
+    Router::new().route(&format!("{prefix}/collect"), post(ingest::collect::post).options(auth::preflight))
 }
 
 /// Where services send.
@@ -83,6 +105,10 @@ fn ingest_routes() -> Router<Api> {
         .route("/ingest/timings", post(ingest::timings::post))
         .route("/ingest/redis", post(ingest::redis::post))
         .route("/ingest/postgres", post(ingest::postgres::post))
+        .route("/api/v1/write", post(ingest::remote_write::post))
+        .route("/v1/metrics", post(ingest::otlp::metrics))
+        .route("/v1/traces", post(ingest::otlp::traces))
+        .route("/v1/logs", post(ingest::otlp::logs).options(auth::preflight))
 }
 
 /// Where people and programs read; the one path of the older applications is written to as well.

@@ -2,8 +2,10 @@
 //!
 //! Web vitals count settled and provisional views together, without soft navigations, which are a
 //! population of their own. Ratings come from the exact counts at the thresholds ("at least 75 % of the
-//! views within good"), which is what the p75 says without its 1.1 %.
+//! views within good"), which is what the p75 says without its 1.1 %. `attribution` names the elements of
+//! views beyond good in the last hours, worst first.
 
+mod attribution;
 mod summary;
 mod window;
 
@@ -18,6 +20,7 @@ use crate::promql::SourceError;
 
 use super::problem::Problem;
 use super::state::Api;
+use attribution::Blamed;
 use summary::{ApiSummary, BudgetSummary, CacheSummary, DatabaseSummary, VitalSummary};
 
 /// What can be asked for.
@@ -33,6 +36,7 @@ struct Summary {
     start: Timestamp,
     end: Timestamp,
     web_vitals: std::collections::BTreeMap<&'static str, VitalSummary>,
+    attribution: Vec<Blamed>,
     api: ApiSummary,
     database: DatabaseSummary,
     cache: CacheSummary,
@@ -94,6 +98,7 @@ impl Read<'_> {
             start: self.start,
             end: self.end,
             web_vitals,
+            attribution: attribution::worst(self.api, self.start, self.end, self.service),
             api: ApiSummary::of(&requests),
             database: DatabaseSummary::of(&queries),
             cache: CacheSummary::of(&lookups),

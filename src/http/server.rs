@@ -6,18 +6,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
-use axum::extract::ConnectInfo;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt;
 
+use super::front::Front;
+use super::patience::Patience;
 use super::settings::ServerSettings;
 
 /// The longest request head in bytes; beyond is 431.
@@ -30,7 +28,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Each request carries its peer's address as an extension (`ConnectInfo<SocketAddr>`).
 pub async fn serve(
     listener: TcpListener,
-    router: Router,
+    front: Front,
     settings: ServerSettings,
     stop: CancellationToken,
 ) -> io::Result<()> {
@@ -43,7 +41,7 @@ pub async fn serve(
             Some(_ended) = connections.join_next() => {}
             accepted = accept(&listener, &places) => match accepted {
                 Ok((stream, peer, place)) => {
-                    let serving = connection(stream, peer, router.clone(), settings.clone(), stop.clone());
+                    let serving = connection(stream, peer, front.clone(), settings.clone(), stop.clone());
                     connections.spawn(async move {
                         serving.await;
                         drop(place);
@@ -78,7 +76,7 @@ async fn accept(
 async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
-    router: Router,
+    front: Front,
     settings: ServerSettings,
     stop: CancellationToken,
 ) {
@@ -86,15 +84,11 @@ async fn connection(
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-        let router = router.clone();
-        async move {
-            let mut request = request.map(Body::new);
-            request.extensions_mut().insert(ConnectInfo(peer));
-            Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {}))
-        }
+        let front = front.clone();
+        async move { Ok::<_, Infallible>(front.answer(request, peer).await) }
     });
     let serving = http1::Builder::new()
-        .timer(TokioTimer::new())
+        .timer(Patience::default())
         .header_read_timeout(settings.header_timeout)
         .max_buf_size(HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service);

@@ -37,6 +37,8 @@ pub struct Limits {
     pub beacon: usize,
     /// Bytes of a beacon after unpacking.
     pub unpacked_beacon: usize,
+    /// Bytes of a remote write request after unpacking, and as it is received.
+    pub remote_write_body: usize,
     /// A body that takes longer is given up.
     pub body_timeout: Duration,
     /// Requests of one client on the browser-facing paths; `None`: unlimited.
@@ -50,6 +52,7 @@ impl Default for Limits {
             unpacked: 8 << 20,
             beacon: 64 << 10,
             unpacked_beacon: 256 << 10,
+            remote_write_body: 32 << 20,
             body_timeout: Duration::from_secs(30),
             per_client: Some(Rate { requests: NonZeroU32::MIN.saturating_add(49), per: Duration::from_secs(1) }),
         }

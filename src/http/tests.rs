@@ -1,3 +1,5 @@
+mod browsers;
+
 use std::io::Write as _;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -407,13 +409,17 @@ async fn a_key_may_have_a_rate_of_its_own() {
 #[tokio::test]
 async fn a_journal_that_cannot_take_more_is_503() {
     let world = open();
-    let failures: [fn() -> RecordError; 3] =
-        [|| RecordError::Full, || RecordError::Stopped, || RecordError::Journal("disk full".to_owned())];
-    for failure in failures {
+    type Failure = fn() -> RecordError;
+    let failures: [(Failure, &str); 3] = [
+        (|| RecordError::Full, "1"),
+        (|| RecordError::Stopped, "1"),
+        (|| RecordError::Journal("disk full".to_owned()), "10"),
+    ];
+    for (failure, wait) in failures {
         *world.behind.failure.lock() = Some(failure);
         for (path, body) in [("/ingest/timings", TIMING), ("/ingest/vitals", BEACON)] {
             let answer = world.post(path, &[JSON], body).await;
-            assert_eq!((answer.problem(503).as_str(), answer.header("retry-after")), ("overloaded", "1"));
+            assert_eq!((answer.problem(503).as_str(), answer.header("retry-after")), ("overloaded", wait));
             assert!(!String::from_utf8_lossy(&answer.body).contains("disk full"), "no inner errors outside");
         }
     }

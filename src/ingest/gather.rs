@@ -2,7 +2,8 @@
 //!
 //! Most bodies repeat a few series many times, and most bodies repeat the series of the body before.
 //! So a series is looked up by the bytes of its parts, first among those of this body, then in a bounded
-//! cache of finished label sets; only a series that is new to both is put together.
+//! cache of finished label sets; only a series that is new to both is put together. Lines that are known as a
+//! whole ([`templates`](super::templates)) come with their series and are looked up by its number.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -10,15 +11,24 @@ use std::collections::HashMap;
 use parking_lot::Mutex;
 
 use crate::base::{Labels, LabelsBuilder, METRIC_NAME, Timestamp};
-use crate::series::{Batch, Delta, Item, Observation, TICK};
+use crate::series::{Batch, Delta, Item, Observation, Slot};
 
+use super::attribution::Sighting;
 use super::routes::RouteLimit;
+use super::templates::Series;
 
 /// What an event does to its series.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Change {
     /// A value of a distribution, base unit.
     Observe(f64),
+    /// The same, of an event that stands for several.
+    ObserveMany {
+        /// Base unit.
+        value: f64,
+        /// How many events it stands for.
+        weight: u32,
+    },
     /// A step of a counter.
     Add(f64),
     /// The value of a gauge.
@@ -77,14 +87,38 @@ pub struct Gather<'i> {
     limit: &'i RouteLimit,
     key: Vec<u8>,
     index: HashMap<Box<[u8]>, usize>,
+    known: KnownIndex,
     /// What has been gathered so far.
     pub batch: Batch,
+    /// Elements that reports of the batch name.
+    pub sightings: Vec<Sighting>,
 }
 
 impl<'i> Gather<'i> {
     /// An empty batch.
     pub fn new(cache: &'i SeriesCache, limit: &'i RouteLimit) -> Self {
-        Self { cache, limit, key: Vec::with_capacity(256), index: HashMap::new(), batch: Batch::default() }
+        Self {
+            cache,
+            limit,
+            key: Vec::new(),
+            index: HashMap::new(),
+            known: KnownIndex::default(),
+            batch: Batch::default(),
+            sightings: Vec::new(),
+        }
+    }
+
+    /// Adds a value in base units to the item of a known series and its slot.
+    pub(super) fn observe(&mut self, series: &Series, at: Timestamp, value: f64) {
+        let observation = Observation { value, weight: 1 };
+        let key = (series.id, Slot::of(at));
+        let found = self.known.find(key).and_then(|i| self.batch.items.get_mut(i));
+        if let Some(Item { delta: Delta::Observe(values), .. }) = found {
+            return values.push(observation);
+        }
+        self.known.insert(key, self.batch.items.len());
+        let delta = Delta::Observe(vec![observation]);
+        self.batch.items.push(Item { labels: series.labels.clone(), at, delta });
     }
 
     /// Adds an event to the item of its series, kind of change and slot.
@@ -98,6 +132,7 @@ impl<'i> Gather<'i> {
         let labels = self.labels_of(event, series_bytes);
         let delta = match event.change {
             Change::Observe(value) => Delta::Observe(vec![Observation { value, weight: 1 }]),
+            Change::ObserveMany { value, weight } => Delta::Observe(vec![Observation { value, weight }]),
             Change::Add(step) => Delta::Add(step),
             Change::Sample(value) => Delta::Sample(value),
         };
@@ -121,7 +156,7 @@ impl<'i> Gather<'i> {
             self.key.push(0xff);
         }
         let series_bytes = self.key.len();
-        let slot = event.at.floor_to(TICK).as_millis();
+        let slot = Slot::of(event.at).index();
         self.key.extend_from_slice(&slot.to_le_bytes());
         series_bytes
     }
@@ -131,10 +166,34 @@ impl<'i> Gather<'i> {
     }
 }
 
+/// Where in the batch the items of known series are. Most bodies hold one event, and need no table.
+#[derive(Debug, Default)]
+struct KnownIndex {
+    first: Option<((u32, Slot), usize)>,
+    others: HashMap<(u32, Slot), usize, foldhash::fast::RandomState>,
+}
+
+impl KnownIndex {
+    fn find(&self, key: (u32, Slot)) -> Option<usize> {
+        match self.first {
+            Some((first, item)) if first == key => Some(item),
+            _ => self.others.get(&key).copied(),
+        }
+    }
+
+    fn insert(&mut self, key: (u32, Slot), item: usize) {
+        match self.first {
+            None => self.first = Some((key, item)),
+            Some(_) => drop(self.others.insert(key, item)),
+        }
+    }
+}
+
 /// Joins the event to an item of its series and slot; not when that would lose a sample.
 fn join(item: &mut Item, event: &Event<'_>) -> bool {
     match (&mut item.delta, event.change) {
         (Delta::Observe(values), Change::Observe(value)) => values.push(Observation { value, weight: 1 }),
+        (Delta::Observe(values), Change::ObserveMany { value, weight }) => values.push(Observation { value, weight }),
         (Delta::Add(sum), Change::Add(step)) => *sum += step,
         _ => return false,
     }
@@ -182,8 +241,9 @@ mod tests {
         let items = gather(&[
             event("/a", observe(1.0), 100),
             event("/b", observe(2.0), 100),
-            event("/a", observe(3.0), 109),
-            event("/a", observe(4.0), 110),
+            event("/a", observe(3.0), 91),
+            // A slot's end belongs to it.
+            event("/a", observe(4.0), 101),
         ]);
         let values: Vec<usize> =
             items.iter().map(|i| if let Delta::Observe(v) = &i.delta { v.len() } else { 0 }).collect();

@@ -1,21 +1,28 @@
 //! The pipeline: decode, validate, route, limit, record; and every event accounted for.
 
+mod run;
+
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
 use crate::base::{DropReason, Timestamp};
-use crate::series::{Item, RecordError, Recorder};
+use crate::series::{Item, MetadataRegistry, RecordError, Recorder};
 
-use super::elements;
-use super::gather::{Event, Gather, SeriesCache};
+use super::attribution::Attributions;
+use super::elements::{self, Element, Objects};
+use super::faro;
+use super::gather::SeriesCache;
 use super::legacy;
+use super::otlp::Running;
 use super::outcome::{Outcome, Reject};
+use super::remote_write;
 use super::routes::RouteLimit;
 use super::settings::Settings;
-use super::tally::{Endpoint, Receipt, Tally};
-use super::timings;
+use super::tally::{Endpoint, Tally};
+use super::templates::Templates;
 use super::vitals::{self, View};
+pub(super) use run::Run;
 
 /// What the transport knows of the sender.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -28,6 +35,8 @@ pub struct Sender<'a> {
     pub site: &'a str,
     /// The service that the sender's key stands for: nothing else is written under this key.
     pub service: Option<&'a str>,
+    /// The visitor asks not to be looked at more closely than needed (`Sec-GPC: 1`).
+    pub private: bool,
 }
 
 /// Whether a site named in a beacon may send, and the service that it stands for (`None`: the site
@@ -45,21 +54,61 @@ pub enum IntakeError {
     Record(#[from] RecordError),
 }
 
+/// Distinct types of exceptions for each service; further ones become `__other__`.
+const EXCEPTION_TYPES: usize = 50;
+
 /// Takes bodies in.
 pub struct Intake {
-    settings: Settings,
+    pub(super) settings: Settings,
     recorder: Arc<dyn Recorder>,
     tally: Arc<Tally>,
     cache: SeriesCache,
+    templates: Templates,
     limit: RouteLimit,
+    exception_types: RouteLimit,
+    attributions: Attributions,
+    remote_write: remote_write::Receiver,
+    pub(super) running: Running,
 }
 
 impl Intake {
     /// An intake in front of a recorder.
     pub fn new(settings: Settings, recorder: Arc<dyn Recorder>) -> Self {
+        Self::with_registry(settings, recorder, Arc::default())
+    }
+
+    /// The same; what senders say of their metrics goes to `registry`.
+    pub fn with_registry(settings: Settings, recorder: Arc<dyn Recorder>, registry: Arc<MetadataRegistry>) -> Self {
         let cache = SeriesCache::new(settings.cached_series);
+        let templates = Templates::new(settings.cached_series);
         let limit = RouteLimit::new(settings.routes_per_service);
-        Self { settings, recorder, tally: Arc::default(), cache, limit }
+        let exception_types = RouteLimit::new(EXCEPTION_TYPES);
+        let attributions = Attributions::default();
+        let tally = Arc::<Tally>::default();
+        let remote_write = remote_write::Receiver::new(recorder.clone(), tally.clone(), registry);
+        let running = Running::default();
+        Self {
+            settings,
+            recorder,
+            tally,
+            cache,
+            templates,
+            limit,
+            exception_types,
+            attributions,
+            remote_write,
+            running,
+        }
+    }
+
+    /// What reports say of the elements of their pages.
+    pub fn attributions(&self) -> &Attributions {
+        &self.attributions
+    }
+
+    /// `POST /api/v1/write`
+    pub fn remote_write(&self) -> &remote_write::Receiver {
+        &self.remote_write
     }
 
     /// The count of what arrived here.
@@ -67,11 +116,25 @@ impl Intake {
         &self.tally
     }
 
+    /// The lines that are known.
+    #[cfg(test)]
+    pub(super) fn templates(&self) -> &Templates {
+        &self.templates
+    }
+
     /// `POST /ingest/timings`
     pub async fn timings(&self, body: &[u8], sender: &Sender<'_>, now: Timestamp) -> Result<Outcome, IntakeError> {
         let mut run = Run::new(self, Endpoint::Timings, sender, now);
-        for (line, timing) in timings::decode(body) {
-            run.event(line, timing.and_then(|t| timings::event(t, &self.settings, now)));
+        let body = body.trim_ascii();
+        match Objects::of(body) {
+            Some(objects) => {
+                if !run.objects(objects).await {
+                    run.start_over();
+                    run.elements(body);
+                }
+            }
+            None if body.is_empty() => run.elements(body),
+            None => run.rows(body).await,
         }
         run.record().await
     }
@@ -86,6 +149,38 @@ impl Intake {
     ) -> Result<Outcome, IntakeError> {
         let mut run = Run::new(self, Endpoint::Vitals, sender, now);
         for (line, view) in vitals::decode(body) {
+            run.view(line, view, authorize)?;
+        }
+        run.record().await
+    }
+
+    /// `POST /collect`
+    pub async fn faro(
+        &self,
+        body: &[u8],
+        sender: &Sender<'_>,
+        authorize: Authorize<'_>,
+        now: Timestamp,
+    ) -> Result<Outcome, IntakeError> {
+        let mut run = Run::new(self, Endpoint::Collect, sender, now);
+        match faro::decode(body) {
+            Ok(payload) => run.faro(payload, authorize)?,
+            Err(reject) => run.event(1, Err(reject)),
+        }
+        run.record().await
+    }
+
+    /// Views that a decoder has made of records of another form, each with its position.
+    pub async fn views(
+        &self,
+        endpoint: Endpoint,
+        views: Vec<Element<View<'_>>>,
+        sender: &Sender<'_>,
+        authorize: Authorize<'_>,
+        now: Timestamp,
+    ) -> Result<Outcome, IntakeError> {
+        let mut run = Run::new(self, endpoint, sender, now);
+        for (line, view) in views {
             run.view(line, view, authorize)?;
         }
         run.record().await
@@ -132,152 +227,6 @@ impl Intake {
         }
         run.record().await
     }
-}
-
-/// One body on its way through.
-struct Run<'i> {
-    intake: &'i Intake,
-    sender: Sender<'i>,
-    now: Timestamp,
-    receipt: Receipt<'i>,
-    gather: Gather<'i>,
-    outcome: Outcome,
-}
-
-impl<'i> Run<'i> {
-    fn new(intake: &'i Intake, endpoint: Endpoint, sender: &Sender<'i>, now: Timestamp) -> Self {
-        let receipt = intake.tally.receive(endpoint);
-        let gather = Gather::new(&intake.cache, &intake.limit);
-        Self { intake, sender: *sender, now, receipt, gather, outcome: Outcome::default() }
-    }
-
-    /// Counts and gathers one event, or notes why not.
-    fn event(&mut self, line: usize, event: Result<Event<'_>, Reject>) {
-        self.receipt.take(1);
-        match event {
-            Ok(mut event) => {
-                if let Some(service) = self.sender.service {
-                    event.service = service.into();
-                }
-                self.gather.add(&event);
-            }
-            Err(reject) => self.refuse(line, reject),
-        }
-    }
-
-    /// Counts and gathers one record of an older application, which names no site itself.
-    fn old_record(
-        &mut self,
-        line: usize,
-        event: Result<Event<'_>, Reject>,
-        authorize: Authorize<'_>,
-    ) -> Result<(), IntakeError> {
-        let service = match authorize(self.sender.site) {
-            Ok(service) => service,
-            Err(reason) => {
-                self.receipt.take(1);
-                return Err(self.turn_away(reason));
-            }
-        };
-        let of_service = event.map(|e| match service {
-            Some(service) => Event { service: service.into(), ..e },
-            None => e,
-        });
-        self.event(line, of_service);
-        Ok(())
-    }
-
-    /// Counts and gathers the metrics of one view. Positions are those of its metrics when the body is
-    /// one view, else those of the views.
-    fn view(
-        &mut self,
-        line: usize,
-        view: Result<View<'_>, Reject>,
-        authorize: Authorize<'_>,
-    ) -> Result<(), IntakeError> {
-        let mut view = match view {
-            Ok(view) => view,
-            Err(reject) => {
-                self.event(line, Err(reject));
-                return Ok(());
-            }
-        };
-        let metrics = view.take_metrics();
-        self.receipt.take(metrics.len() as u64);
-        let service = match authorize(if view.site().is_empty() { self.sender.site } else { view.site() }) {
-            Ok(service) => service,
-            Err(reason) => return Err(self.turn_away(reason)),
-        };
-        let service = self.sender.service.or(service.as_deref());
-        match view.page(&self.sender, service, &self.intake.settings, self.now) {
-            Ok(page) => {
-                for (i, metric) in metrics {
-                    match metric.and_then(|m| vitals::report(&page, m, &mut self.gather)) {
-                        Ok(report) => self.gather.batch.vitals.push(report),
-                        Err(reject) => self.refuse(line.max(i), reject),
-                    }
-                }
-            }
-            Err(reject) => self.refuse_view(line, metrics.len(), reject),
-        }
-        Ok(())
-    }
-
-    /// The whole view has the same fault; it is told once.
-    fn refuse_view(&mut self, line: usize, metrics: usize, reject: Reject) {
-        if metrics == 0 {
-            self.receipt.take(1);
-        }
-        let others = (metrics as u64).saturating_sub(1);
-        self.receipt.drop_events(reject.reason, others);
-        if is_left_out(reject.reason) {
-            self.outcome.dropped += others;
-        }
-        self.refuse(line, reject);
-    }
-
-    fn refuse(&mut self, line: usize, reject: Reject) {
-        self.receipt.drop_events(reject.reason, 1);
-        if is_left_out(reject.reason) {
-            self.outcome.dropped += 1;
-        } else {
-            self.outcome.reject(line, reject);
-        }
-    }
-
-    /// The sender may not send: nothing of the body counts.
-    fn turn_away(&mut self, reason: DropReason) -> IntakeError {
-        self.receipt.drop_events(reason, self.receipt.open());
-        IntakeError::Refused(reason)
-    }
-
-    /// Hands the batch to the recorder and settles the account by its answer.
-    async fn record(mut self) -> Result<Outcome, IntakeError> {
-        if !self.gather.batch.is_empty() {
-            self.receipt.hand_over();
-            let answer = self.intake.recorder.record(std::mem::take(&mut self.gather.batch)).await;
-            self.receipt.arrived();
-            let recorded = match answer {
-                Ok(recorded) => recorded,
-                Err(error) => {
-                    self.receipt.drop_events(DropReason::Overloaded, self.receipt.open());
-                    return Err(error.into());
-                }
-            };
-            for (reason, events) in recorded.dropped {
-                let events = events.min(self.receipt.open());
-                self.receipt.drop_events(reason, events);
-                self.outcome.dropped += events;
-            }
-        }
-        self.outcome.accepted = self.receipt.accept_rest();
-        Ok(self.outcome)
-    }
-}
-
-/// Whether this is no fault of the sender's: it is counted, and not complained about.
-fn is_left_out(reason: DropReason) -> bool {
-    matches!(reason, DropReason::Bot | DropReason::Dummy | DropReason::Sampled)
 }
 
 #[cfg(test)]

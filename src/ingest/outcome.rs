@@ -56,6 +56,9 @@ pub struct Outcome {
     /// Events that were well-formed and left out (bots, duplicates, limits).
     #[serde(skip)]
     pub dropped: u64,
+    /// Those of them that the recorder left out, by reason.
+    #[serde(skip)]
+    pub dropped_by: Vec<(DropReason, u64)>,
     /// The first hundred events that were refused, with the reason.
     pub rejected: Vec<LineError>,
     /// How many more were refused.

@@ -22,11 +22,32 @@ pub enum Endpoint {
     Redis,
     /// `POST /ingest/postgres`
     Postgres,
+    /// `POST /v1/metrics`, and the same over gRPC; the events are samples.
+    OtlpMetrics,
+    /// `POST /v1/traces`, and the same over gRPC; the events are spans.
+    OtlpTraces,
+    /// `POST /v1/logs`, and the same over gRPC; the events are log records.
+    OtlpLogs,
+    /// `POST /collect`
+    Collect,
+    /// `POST /api/v1/write`
+    RemoteWrite,
 }
 
 impl Endpoint {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Vitals, Self::Timings, Self::Performance, Self::Redis, Self::Postgres];
+    pub const ALL: [Self; 10] = [
+        Self::Vitals,
+        Self::Timings,
+        Self::Performance,
+        Self::Redis,
+        Self::Postgres,
+        Self::OtlpMetrics,
+        Self::OtlpTraces,
+        Self::OtlpLogs,
+        Self::Collect,
+        Self::RemoteWrite,
+    ];
 
     /// The value of the label `endpoint`.
     pub const fn as_str(self) -> &'static str {
@@ -36,6 +57,11 @@ impl Endpoint {
             Self::Performance => "performance",
             Self::Redis => "redis",
             Self::Postgres => "postgres",
+            Self::OtlpMetrics => "otlp_metrics",
+            Self::OtlpTraces => "otlp_traces",
+            Self::OtlpLogs => "otlp_logs",
+            Self::Collect => "collect",
+            Self::RemoteWrite => "remote_write",
         }
     }
 }
@@ -96,6 +122,11 @@ impl Tally {
         }
     }
 
+    /// Events that were dropped for one reason, at all endpoints.
+    pub fn dropped_for(&self, reason: DropReason) -> u64 {
+        self.endpoints.iter().map(|c| c.dropped[reason as usize].load(Ordering::Acquire)).sum()
+    }
+
     fn counters(&self, endpoint: Endpoint) -> &Counters {
         &self.endpoints[endpoint as usize]
     }
@@ -114,6 +145,11 @@ impl Receipt<'_> {
     /// So many events were in the body.
     pub fn take(&mut self, events: u64) {
         self.received += events;
+    }
+
+    /// What was taken and is not settled was not there: the body is taken apart once more.
+    pub(super) fn put_back(&mut self) {
+        self.received = self.settled;
     }
 
     /// So many of them were not counted.

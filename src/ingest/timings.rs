@@ -20,43 +20,50 @@ use super::validate;
 #[serde(default)]
 pub struct Timing<'a> {
     #[serde(borrow)]
-    kind: Option<Text<'a>>,
+    pub(super) kind: Option<Text<'a>>,
     #[serde(borrow)]
-    service: Option<Text<'a>>,
+    pub(super) service: Option<Text<'a>>,
     #[serde(borrow)]
-    route: Option<Text<'a>>,
+    pub(super) route: Option<Text<'a>>,
     #[serde(borrow)]
-    path: Option<Text<'a>>,
+    pub(super) path: Option<Text<'a>>,
     #[serde(borrow)]
-    method: Option<Text<'a>>,
-    status: Option<u16>,
-    duration_ms: Option<f64>,
-    ts: Option<f64>,
+    pub(super) method: Option<Text<'a>>,
+    pub(super) status: Option<u16>,
+    pub(super) duration_ms: Option<f64>,
+    pub(super) ts: Option<f64>,
     #[serde(borrow)]
-    region: Option<Text<'a>>,
+    pub(super) region: Option<Text<'a>>,
     #[serde(borrow)]
-    operation: Option<Text<'a>>,
+    pub(super) operation: Option<Text<'a>>,
     #[serde(borrow)]
-    system: Option<Text<'a>>,
+    pub(super) system: Option<Text<'a>>,
     #[serde(borrow)]
-    statement: Option<Text<'a>>,
-    error: Option<bool>,
+    pub(super) statement: Option<Text<'a>>,
+    pub(super) error: Option<bool>,
     #[serde(borrow)]
-    layer: Option<Text<'a>>,
+    pub(super) layer: Option<Text<'a>>,
     #[serde(borrow)]
-    outcome: Option<Text<'a>>,
-    success: Option<bool>,
+    pub(super) outcome: Option<Text<'a>>,
+    pub(super) success: Option<bool>,
     #[serde(borrow)]
-    name: Option<Text<'a>>,
-    value: Option<f64>,
-    add: Option<f64>,
+    pub(super) name: Option<Text<'a>>,
+    pub(super) value: Option<f64>,
+    pub(super) add: Option<f64>,
     #[serde(borrow)]
-    labels: Option<Pairs<'a>>,
+    pub(super) labels: Option<Pairs<'a>>,
 }
 
 /// The elements of a body with their line (NDJSON) or position (array), counted from 1.
 pub fn decode(body: &[u8]) -> Vec<(usize, Result<Timing<'_>, Reject>)> {
     elements::decode(body)
+}
+
+impl Timing<'_> {
+    /// Puts other numbers in place of `duration_ms` and `ts`, and returns those that were there.
+    pub(super) fn replace_numbers(&mut self, duration_ms: f64, ts: Option<f64>) -> (Option<f64>, Option<f64>) {
+        (self.duration_ms.replace(duration_ms), std::mem::replace(&mut self.ts, ts))
+    }
 }
 
 /// Checks one timing and turns it into an event.

@@ -115,6 +115,19 @@ pub fn metric_name(name: &str) -> Result<(), Reject> {
     Ok(())
 }
 
+/// Metrics that nobody but ourselves writes, whatever their form.
+const OURS: [&str; 4] = ["web_vitals_", "plimsoll_", "slo:", "ALERTS"];
+
+/// Refuses names of metrics that are ours alone. Those of timings may come from outside as well, in the form
+/// in which their sender keeps them.
+pub fn outside_name(name: &str) -> Result<(), Reject> {
+    if OURS.iter().any(|r| name.starts_with(r)) {
+        let error = format!("metric {name:?} is reserved for what is measured or computed here");
+        return Err(Reject::new(DropReason::Invalid, error));
+    }
+    Ok(())
+}
+
 /// Refuses label sets with too many labels, bad or reserved names, or long values.
 pub fn labels<N: AsRef<str>, V: AsRef<str>>(pairs: &[(N, V)]) -> Result<(), Reject> {
     if pairs.len() > LABELS {

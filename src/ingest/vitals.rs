@@ -2,14 +2,19 @@
 //! hands to its callback, one object or an array.
 //!
 //! Our form has one object for a page view with its metrics inside; the library's has one object for a
-//! metric with an id of its own. Both become a [`View`] with metrics, so that one path follows. The
-//! client's clock is never asked: a view begins at arrival minus its age.
+//! metric with an id of its own. Both become a [`View`] with metrics, so that one path follows; so do the
+//! other forms that carry one vital a record, through [`View::of`]. The client's clock is never asked: a
+//! view begins at arrival minus its age.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+
+mod names;
+mod single;
+mod target;
 
 use crate::base::{DropReason, Timestamp};
 use crate::series::{VitalKey, VitalReport};
@@ -24,6 +29,9 @@ use super::routes;
 use super::settings::Settings;
 use super::text::{Text, or_empty};
 use super::validate;
+
+use names::{connection, navigation, vital};
+pub use single::Single;
 
 /// The oldest that a view can be; a tab may live for days, but its numbers were made at its start.
 const OLDEST_VIEW_MS: f64 = 86_400_000.0;
@@ -68,6 +76,12 @@ pub struct View<'a> {
     delta: Option<f64>,
     #[serde(borrow)]
     id: Option<Text<'a>>,
+    #[serde(borrow)]
+    attribution: Option<&'a RawValue>,
+    #[serde(skip)]
+    target: Option<Text<'a>>,
+    #[serde(skip)]
+    user_agent: Option<Text<'a>>,
 }
 
 /// One metric of a view.
@@ -83,6 +97,10 @@ pub struct Metric<'a> {
     delta: Option<f64>,
     #[serde(borrow)]
     id: Option<Text<'a>>,
+    #[serde(borrow)]
+    attribution: Option<&'a RawValue>,
+    #[serde(skip)]
+    target: Option<Text<'a>>,
 }
 
 /// The views of a body with their positions, from 1.
@@ -97,6 +115,8 @@ pub struct Page<'a> {
     service: &'a str,
     view: &'a str,
     sequence: Option<u64>,
+    /// Elements are not asked for where the visitor objects.
+    wants_targets: bool,
     start: Timestamp,
     received: Timestamp,
     weight: u32,
@@ -117,8 +137,15 @@ impl<'a> View<'a> {
     /// Takes the metrics out, with their positions from 1.
     pub fn take_metrics(&mut self) -> Vec<Element<Metric<'a>>> {
         let Some(metrics) = self.metrics.as_ref() else {
-            let (value, prev, delta) = (self.value, self.prev, self.delta);
-            let own = Metric { name: self.name.take(), value, prev, delta, id: self.id.take() };
+            let own = Metric {
+                name: self.name.take(),
+                value: self.value,
+                prev: self.prev,
+                delta: self.delta,
+                id: self.id.take(),
+                attribution: self.attribution,
+                target: self.target.take(),
+            };
             return vec![(1, Ok(own))];
         };
         let parse = |raw: &&'a RawValue| serde_json::from_str(raw.get()).map_err(|e| Reject::json(&e));
@@ -137,14 +164,16 @@ impl<'a> View<'a> {
         self.check_lengths()?;
         let site = if self.site().is_empty() { sender.site } else { self.site() };
         validate::text("site", site, validate::SERVICE_BYTES)?;
-        self.check_visitor(sender, settings)?;
+        let user_agent = if self.user_agent.is_some() { text(&self.user_agent) } else { sender.user_agent };
+        self.check_visitor(user_agent, settings)?;
         let age = self.age.unwrap_or(0.0).clamp(0.0, OLDEST_VIEW_MS);
-        let hints = Hints { own: text(&self.device), mobile: sender.mobile, user_agent: sender.user_agent };
+        let hints = Hints { own: text(&self.device), mobile: sender.mobile, user_agent };
         Ok(Page {
             site,
             service: service.unwrap_or(site),
             view: if self.metrics.is_some() { text(&self.view) } else { "" },
             sequence: self.n,
+            wants_targets: !sender.private,
             start: now - Duration::from_secs_f64(age / 1000.0),
             received: now,
             weight: validate::weight(self.rate, settings.max_weight)?,
@@ -175,9 +204,9 @@ impl<'a> View<'a> {
     }
 
     /// Refuses robots.
-    fn check_visitor(&self, sender: &Sender<'_>, settings: &Settings) -> Result<(), Reject> {
+    fn check_visitor(&self, user_agent: &str, settings: &Settings) -> Result<(), Reject> {
         let named = text(&self.device) == "bot";
-        let robot = bots::classify(sender.user_agent, self.webdriver.unwrap_or(false));
+        let robot = bots::classify(user_agent, self.webdriver.unwrap_or(false));
         match robot.or(named.then_some(Robot::Crawler)) {
             Some(Robot::Automated) if settings.allow_automated_browsers => Ok(()),
             Some(Robot::Automated) => Err(Reject::new(DropReason::Bot, "an automated browser")),
@@ -201,12 +230,25 @@ impl<'a> View<'a> {
     }
 }
 
+impl Page<'_> {
+    /// The service that is written for.
+    pub fn service(&self) -> &str {
+        self.service
+    }
+
+    /// The route.
+    pub fn route(&self) -> &str {
+        &self.route
+    }
+}
+
 fn text<'t>(text: &'t Option<Text<'_>>) -> &'t str {
     text.as_ref().map_or("", |t| t.0.as_ref())
 }
 
 /// One metric as a report that is ready to be recorded.
-pub fn report(page: &Page<'_>, metric: Metric<'_>, gather: &mut Gather<'_>) -> Result<VitalReport, Reject> {
+pub fn report(page: &Page<'_>, mut metric: Metric<'_>, gather: &mut Gather<'_>) -> Result<VitalReport, Reject> {
+    let target = if page.wants_targets { metric.take_target() } else { None };
     let name = validate::required("name", metric.name.as_ref())?.0.as_ref();
     let vital = vital(name)?;
     let value = validate::required("value", metric.value)?;
@@ -224,7 +266,7 @@ pub fn report(page: &Page<'_>, metric: Metric<'_>, gather: &mut Gather<'_>) -> R
     if id.is_empty() {
         return Err(Reject::new(DropReason::Invalid, "neither view nor id says which page view this is"));
     }
-    Ok(VitalReport {
+    let report = VitalReport {
         key: VitalKey { site: page.site.to_owned(), id, metric: name.to_owned() },
         sequence: page.sequence,
         value: value / vital.per_unit,
@@ -234,7 +276,11 @@ pub fn report(page: &Page<'_>, metric: Metric<'_>, gather: &mut Gather<'_>) -> R
         received: page.received,
         weight: page.weight,
         labels: gather.labels(&series(page, vital.metric)),
-    })
+    };
+    if let Some(target) = target {
+        gather.sightings.push(target::sighting(&report, &vital, &target));
+    }
+    Ok(report)
 }
 
 /// The series that the vital will enter when it settles.
@@ -252,65 +298,6 @@ fn series<'p>(page: &'p Page<'_>, metric: &'static str) -> Event<'p> {
         labels: labels.into_iter().map(|(n, v)| (Cow::Borrowed(n), Cow::Borrowed(v))).collect(),
         change: Change::Observe(0.0),
         at: page.start,
-    }
-}
-
-/// What is known of a vital.
-struct Vital {
-    metric: &'static str,
-    /// The most that is plausible, in the sender's unit.
-    most: f64,
-    /// Sender's units in a base unit.
-    per_unit: f64,
-}
-
-fn vital(name: &str) -> Result<Vital, Reject> {
-    let millis = |metric, most| Ok(Vital { metric, most, per_unit: 1000.0 });
-    match name {
-        "LCP" => millis("web_vitals_lcp_seconds", 120_000.0),
-        "FCP" => millis("web_vitals_fcp_seconds", 120_000.0),
-        "TTFB" => millis("web_vitals_ttfb_seconds", 120_000.0),
-        "INP" => millis("web_vitals_inp_seconds", 60_000.0),
-        "FID" => millis("web_vitals_fid_seconds", 60_000.0),
-        "CLS" => Ok(Vital { metric: "web_vitals_cls", most: 100.0, per_unit: 1.0 }),
-        other => {
-            let shown = crate::base::bounded::cut(other, 40);
-            let error = format!("metric {shown:?} is not known; expected LCP, INP, CLS, FCP, TTFB or FID");
-            Err(Reject::new(DropReason::UnknownMetric, error))
-        }
-    }
-}
-
-/// The kind of navigation: one of the library's, `other` for what nobody knows, empty when not said.
-/// Old versions write underscores.
-fn navigation(ours: &str, librarys: &str) -> &'static str {
-    let said = if ours.is_empty() { librarys } else { ours };
-    match said {
-        "" => "",
-        "navigate" => "navigate",
-        "reload" => "reload",
-        "back-forward" | "back_forward" => "back-forward",
-        "back-forward-cache" | "back_forward_cache" => "back-forward-cache",
-        "prerender" => "prerender",
-        "restore" => "restore",
-        "soft-navigation" | "soft_navigation" => "soft-navigation",
-        _ => "other",
-    }
-}
-
-/// The effective type of the connection, as the Network Information API names it.
-fn connection(said: &str) -> &'static str {
-    match said {
-        "" => "",
-        "slow-2g" => "slow-2g",
-        "2g" => "2g",
-        "3g" => "3g",
-        "4g" => "4g",
-        "5g" => "5g",
-        "wifi" => "wifi",
-        "ethernet" => "ethernet",
-        "cellular" => "cellular",
-        _ => "other",
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the engine reads from.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::base::clock::BoxFuture;
@@ -56,6 +57,28 @@ pub trait Source: Send + Sync {
     /// The samples of a selection, in no particular order of series.
     fn select<'a>(&'a self, selection: &'a Selection) -> BoxFuture<'a, Result<Vec<SeriesSamples>, SourceError>>;
 
-    /// The label sets of the series that satisfy all matchers and have a sample in the range.
+    /// The label sets of the series that satisfy all matchers and lived in the range, in no particular order.
+    ///
+    /// A series lives from its first sample to its last: one with a gap as long as the range may be listed.
     fn series<'a>(&'a self, selection: &'a Selection) -> BoxFuture<'a, Result<Vec<Labels>, SourceError>>;
+
+    /// The names of the labels that these series have.
+    fn label_names<'a>(&'a self, selection: &'a Selection) -> BoxFuture<'a, Result<BTreeSet<String>, SourceError>> {
+        Box::pin(async {
+            let series = self.series(selection).await?;
+            Ok(series.iter().flat_map(Labels::iter).map(|(name, _)| name.to_owned()).collect())
+        })
+    }
+
+    /// The values that one label has in these series.
+    fn label_values<'a>(
+        &'a self,
+        name: &'a str,
+        selection: &'a Selection,
+    ) -> BoxFuture<'a, Result<BTreeSet<String>, SourceError>> {
+        Box::pin(async {
+            let series = self.series(selection).await?;
+            Ok(series.iter().filter_map(|labels| labels.get(name)).map(str::to_owned).collect())
+        })
+    }
 }

@@ -1,4 +1,9 @@
 //! The contract of the archive: closed slots, for good.
+//!
+//! What closed is first a row a tick, then pages ([`super::page`]): one for each group of series and window of
+//! time. Windows grow as they age: ten minutes, two hours, a day, 32 days. A page is never changed, only merged
+//! with its neighbours into a longer one, or removed. Each method says what is one step: wherever the process
+//! dies, a step has happened whole or not at all.
 
 use crate::base::clock::BoxFuture;
 use crate::base::{Labels, Timestamp};
@@ -36,23 +41,36 @@ impl Tier {
         self as u8
     }
 
+    /// How well a page of this tier knows the value at a slot, the best first: while the tier has not expired
+    /// there the finest, else the coarsest, whose longer pages have not lost their beginning.
+    pub fn rank(self, slot: Slot, horizons: [Slot; 3]) -> usize {
+        let tier = usize::from(self.number());
+        let is_whole = horizons.get(tier).is_none_or(|horizon| slot > *horizon);
+        if is_whole { tier } else { 2 * Self::ALL.len() - tier }
+    }
+
     /// The tier with this number.
     pub fn from_number(number: i64) -> Option<Self> {
         usize::try_from(number).ok().and_then(|n| Self::ALL.get(n).copied())
     }
 }
 
+/// A group of series of one metric, whose data share pages.
+pub type GroupId = u64;
+
 /// A series as the archive knows it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SeriesDef {
     /// Never used again.
     pub id: u64,
+    /// Its group, which never changes.
+    pub group: GroupId,
     /// With `__name__`.
     pub labels: Labels,
     /// What it is fed with.
     pub kind: SeriesKind,
-    /// It has left memory; what comes for the same labels is a new series.
-    pub retired: bool,
+    /// The last slot whose pages list it, when it has left memory; what comes for its labels is a new series.
+    pub retired: Option<Slot>,
 }
 
 /// What is to be remembered of a web vital.
@@ -73,8 +91,8 @@ pub struct Tick {
     pub entry: u64,
     /// Series that are new since the tick before.
     pub series: Vec<SeriesDef>,
-    /// Series that left memory.
-    pub retired: Vec<u64>,
+    /// Series that left memory, each with the last slot whose pages list it.
+    pub retired: Vec<(u64, Slot)>,
     /// Ranges of slots, first and last inclusive, in which the process lived.
     pub live: Vec<(Slot, Slot)>,
     /// Increments and samples; the bytes of `series::tick`. Empty when nothing was counted.
@@ -85,7 +103,39 @@ pub struct Tick {
     pub forget_settled_before: Timestamp,
 }
 
-/// One series over one block at one resolution.
+/// What a page holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PageKey {
+    /// Whose data.
+    pub group: GroupId,
+    /// At which resolution.
+    pub tier: Tier,
+    /// From this slot on.
+    pub first: Slot,
+    /// How many slots its window has.
+    pub slots: i64,
+}
+
+impl PageKey {
+    /// The window's last slot.
+    pub fn last(&self) -> Slot {
+        self.first.plus(self.slots - 1)
+    }
+}
+
+/// A page as it is stored: what it begins and ends with, and what lies between, so that the first can be read
+/// without the second.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredPage {
+    /// What it holds.
+    pub key: PageKey,
+    /// The directory with each series' value before and after; the bytes of `series::page`.
+    pub head: Vec<u8>,
+    /// The data. Empty when only the head was asked for.
+    pub body: Vec<u8>,
+}
+
+/// One series over one block at one resolution, as version 0.1 stored it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredChunk {
     /// The series.
@@ -107,18 +157,27 @@ pub struct Restored {
     pub through: Option<Slot>,
     /// The last tick's `entry`.
     pub entry: u64,
-    /// The last block that was compacted.
-    pub compacted: Option<i64>,
-    /// All series.
+    /// The last slot that is in pages, if there are pages.
+    pub paged: Option<Slot>,
+    /// All series, ascending by id.
     pub series: Vec<SeriesDef>,
     /// All ranges of slots in which the process lived.
     pub live: Vec<(Slot, Slot)>,
-    /// The finest chunks of the block that was compacted last.
-    pub chunks: Vec<StoredChunk>,
-    /// The data of the ticks that are not compacted yet, in order.
-    pub ticks: Vec<Vec<u8>>,
+    /// The newest page of each group at the finest resolution that has it, without its body.
+    pub heads: Vec<StoredPage>,
+    /// `through` and data of the ticks that are not in pages yet, in order.
+    pub ticks: Vec<(Slot, Vec<u8>)>,
     /// All web vitals that are remembered.
     pub vitals: Vec<(VitalKey, VitalState)>,
+}
+
+/// What a scan found.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Scanned {
+    /// Ascending by group, then tier, then first slot.
+    pub pages: Vec<StoredPage>,
+    /// For each tier, finest first: pages that end at or before this slot have been removed.
+    pub horizons: [Slot; 3],
 }
 
 /// The archive could not be read or written.
@@ -131,35 +190,69 @@ pub struct ArchiveError {
     pub source: Box<dyn std::error::Error + Send + Sync>,
 }
 
+/// Which pages are to become one: those of `slots` slots, a window of `into` slots at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Merge {
+    /// At this resolution.
+    pub tier: Tier,
+    /// The pages' length.
+    pub slots: i64,
+    /// The length of what they become.
+    pub into: i64,
+}
+
 /// Keeps what has closed. One writer, many readers.
 pub trait Archive: Send + Sync {
-    /// Everything that is needed to go on. Creates the archive's identity at the first call.
+    /// Everything that is needed to go on, as of one tick. Creates the archive's identity at the first call,
+    /// and gives a group to series that have none.
     fn load(&self) -> BoxFuture<'_, Result<Restored, ArchiveError>>;
 
-    /// Stores a tick, all of it or nothing, durable on return. A tick whose `through` is not later than
-    /// the last one's is already there (an answer was lost) and changes nothing.
+    /// Stores a tick, in one step, durable on return. A tick whose `through` is not later than the last
+    /// one's is already there (an answer was lost) and changes nothing.
     fn append_tick<'a>(&'a self, tick: &'a Tick) -> BoxFuture<'a, Result<(), ArchiveError>>;
 
-    /// Stores chunks; those that are there are replaced.
-    fn put_chunks<'a>(&'a self, chunks: &'a [StoredChunk]) -> BoxFuture<'a, Result<(), ArchiveError>>;
+    /// Everything in the ticks up to `through` is in these pages: stores them and removes the ticks, in one
+    /// step. Pages that are there are replaced.
+    fn put_pages<'a>(&'a self, through: Slot, pages: &'a [StoredPage]) -> BoxFuture<'a, Result<(), ArchiveError>>;
 
-    /// All chunks of a block are there: removes the ticks that end in it or before and remembers it as
-    /// compacted, in one step.
-    fn finish_block(&self, block: i64) -> BoxFuture<'_, Result<(), ArchiveError>>;
+    /// All pages that are to become one, of at most `groups` groups, of the oldest window that ends at or
+    /// before `through`; none when there is nothing to merge. Ascending by group, then first slot.
+    fn mergeable(
+        &self,
+        merge: Merge,
+        through: Slot,
+        groups: usize,
+    ) -> BoxFuture<'_, Result<Vec<StoredPage>, ArchiveError>>;
 
-    /// For each series and block within `first..=last` the finest chunk there is; ascending by series,
-    /// then block.
+    /// Removes `sources` and stores `merged`, in one step.
+    fn merge<'a>(&'a self, sources: &'a [PageKey], merged: &'a [StoredPage])
+    -> BoxFuture<'a, Result<(), ArchiveError>>;
+
+    /// All pages of these groups that hold a slot within `first..=last`: of the finest tier, and of each
+    /// coarser one where the finer ones have expired.
     fn scan<'a>(
         &'a self,
-        series: &'a [u64],
-        first: i64,
-        last: i64,
-    ) -> BoxFuture<'a, Result<Vec<StoredChunk>, ArchiveError>>;
+        groups: &'a [GroupId],
+        first: Slot,
+        last: Slot,
+    ) -> BoxFuture<'a, Result<Scanned, ArchiveError>>;
 
-    /// For each series the finest chunk of its last block at or before `block`, else of its first after.
-    fn nearest<'a>(&'a self, series: &'a [u64], block: i64) -> BoxFuture<'a, Result<Vec<StoredChunk>, ArchiveError>>;
+    /// For each group and slot the page that knows the value there: the one that reaches furthest towards
+    /// the slot without beginning after it, of two the one of the better [rank](Tier::rank); else the first
+    /// page after it.
+    fn nearest<'a>(
+        &'a self,
+        places: &'a [(GroupId, Slot)],
+    ) -> BoxFuture<'a, Result<Vec<Option<StoredPage>>, ArchiveError>>;
 
-    /// Removes, for each tier, the chunks of blocks before the given one, then the retired series that
-    /// have no chunk left, whose ids are returned, and the lived ranges that nothing refers to.
-    fn expire<'a>(&'a self, before: &'a [(Tier, i64)]) -> BoxFuture<'a, Result<Vec<u64>, ArchiveError>>;
+    /// Removes, for each tier, the merged pages that end at or before the given slot, then the retired series
+    /// that no page lists any more, whose ids are returned, and the lived ranges that nothing refers to.
+    /// Gives a part of the free space back; not one step.
+    fn expire<'a>(&'a self, through: [Slot; 3]) -> BoxFuture<'a, Result<Vec<u64>, ArchiveError>>;
+
+    /// The chunks of version 0.1 that are not converted yet: all of the oldest block that has any.
+    fn old_chunks(&self) -> BoxFuture<'_, Result<Vec<StoredChunk>, ArchiveError>>;
+
+    /// These pages say what the chunks of the block did: stores them and removes the chunks, in one step.
+    fn convert<'a>(&'a self, block: i64, pages: &'a [StoredPage]) -> BoxFuture<'a, Result<(), ArchiveError>>;
 }

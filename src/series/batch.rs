@@ -78,12 +78,30 @@ pub enum RecordError {
     /// The queue to the journal is full; try again soon.
     #[error("the journal's queue is full")]
     Full,
+    /// More items than one request may bring; it will not fit later either.
+    #[error("the request brings {items} items; at most {limit} are taken (`limits.batch`)")]
+    TooMany {
+        /// Items and reports.
+        items: usize,
+        /// How many are taken.
+        limit: usize,
+    },
     /// The recorder has stopped or is stopping.
     #[error("the recorder has stopped")]
     Stopped,
     /// The journal could not be written (a full disk, for example); try again later.
     #[error("the journal could not be written: {0}")]
     Journal(String),
+}
+
+impl RecordError {
+    /// The reason under which what was sent is counted.
+    pub fn reason(&self) -> DropReason {
+        match self {
+            Self::TooMany { .. } => DropReason::TooLarge,
+            Self::Full | Self::Stopped | Self::Journal(_) => DropReason::Overloaded,
+        }
+    }
 }
 
 /// Records batches durably.

@@ -57,10 +57,16 @@ pub struct Counters {
     pub ticks_archived: Number,
     /// Commits of the archive that failed (each is tried again).
     pub archive_failures: Number,
+    /// Present: 1 while the last tick could not be archived.
+    pub archive_failing: Number,
+    /// Pages, ticks and chunks of the archive that could not be read; what they held is missing.
+    pub archive_damaged: Number,
     /// Entries of the journal that were read at the start.
     pub recovered_entries: Number,
     /// Damaged places found in the journal at the start.
     pub recovered_damage: Number,
+    /// Entries that the journal should have held at the start and did not.
+    pub recovered_missing: Number,
     dropped: [Number; DropReason::ALL.len()],
 }
 
@@ -72,9 +78,14 @@ impl Counters {
         }
     }
 
+    /// Events that were dropped for this reason.
+    pub fn dropped_for(&self, reason: DropReason) -> u64 {
+        self.dropped.get(reason as usize).map_or(0, Number::get)
+    }
+
     /// Dropped events by reason, those without any left out.
     pub fn dropped(&self) -> Vec<(DropReason, u64)> {
-        let all = DropReason::ALL.iter().map(|r| (*r, self.dropped.get(*r as usize).map_or(0, Number::get)));
+        let all = DropReason::ALL.iter().map(|r| (*r, self.dropped_for(*r)));
         all.filter(|(_, n)| *n > 0).collect()
     }
 

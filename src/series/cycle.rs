@@ -1,5 +1,6 @@
 //! The loop: every [`TICK`](super::TICK) it records our own metrics, lets web vitals settle, closes slots,
-//! archives them, and only then trims the journal; every two hours it compacts, every hour it expires.
+//! archives them, and only then trims the journal; every ten minutes it makes pages, when their time has come it
+//! merges them, every hour it expires.
 //!
 //! A tick that the archive refuses is kept and tried again, the same bytes, until it is taken; meanwhile
 //! nothing closes and the journal keeps everything. When told to stop, it closes and archives all slots that
@@ -9,27 +10,29 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use crate::base::steady::DeletionGuard;
 use crate::base::{SharedClock, Timestamp};
 
-use super::archive::{Archive, ArchiveError, StoredChunk, Tick, Tier};
+use super::archive::{Archive, ArchiveError, Merge, PageKey, Tick};
 use super::batch::{Batch, Item};
-use super::chunk::Chunk;
-use super::codec::Corrupt;
-use super::data::{Block, Series};
+use super::lane;
+use super::pages::{self, Due, MERGES};
 use super::recover::Recovery;
-use super::slot::Slot;
-use super::stream::Stream;
-use super::total::{SeriesKind, Total};
-use super::writer::{Command, Shared, chain};
+use super::slot::{SLOTS_PER_BLOCK, Slot};
+use super::writer::{Answers, Command, Shared, chain, ticket};
 
-/// Series whose chunks are written in one transaction.
-const CHUNKS_AT_ONCE: usize = 500;
-/// How often chunks are expired.
+/// Groups whose pages are made without letting others go first.
+const GROUPS_AT_ONCE: usize = 16;
+/// Groups whose pages are merged in one step.
+const GROUPS_MERGED_AT_ONCE: usize = 16;
+/// Steps of merging at one tick.
+const MERGES_AT_ONCE: usize = 32;
+/// How often pages are expired.
 const EXPIRE_EVERY: Duration = Duration::from_secs(3600);
-/// The finest resolution is kept at least this long: compaction lags by up to three hours.
+/// The finest resolution is kept at least this long: its pages are merged after up to two hours.
 const KEEP_AT_LEAST: Duration = Duration::from_secs(4 * 3600);
 
 /// Our own metrics at an instant, as samples.
@@ -37,7 +40,7 @@ pub type OwnMetrics = Arc<dyn Fn(Timestamp) -> Vec<Item> + Send + Sync>;
 
 /// See the module. Ends when told to; run it as a task of the last phase.
 pub struct Loop {
-    pub(super) queue: mpsc::Sender<Command>,
+    pub(super) lane: lane::Sender,
     pub(super) stopping: Arc<AtomicBool>,
     pub(super) shared: Arc<Shared>,
     pub(super) archive: Arc<dyn Archive>,
@@ -46,14 +49,7 @@ pub struct Loop {
     pub(super) recovery: Recovery,
     pub(super) waiting: Option<Tick>,
     pub(super) expired_at: Option<Timestamp>,
-}
-
-/// One series' part of a block that is to be compacted.
-struct Part {
-    id: u64,
-    kind: SeriesKind,
-    base: Option<Arc<Total>>,
-    block: Option<Arc<Block>>,
+    pub(super) guard: DeletionGuard,
 }
 
 impl Loop {
@@ -86,23 +82,22 @@ impl Loop {
     pub(super) async fn tick(&mut self) {
         let now = self.clock.now();
         self.record_own_metrics(now).await;
-        let _stopped = self.queue.send(Command::Settle).await;
-        if self.archive_next(false).await {
-            self.compact().await;
+        self.lane.send(Command::Settle);
+        if self.archive_all(false).await {
+            self.merge().await;
             self.expire(now).await;
         }
     }
 
     async fn stop(mut self) {
         self.stopping.store(true, Ordering::Relaxed);
-        let _stopped = self.queue.send(Command::Settle).await;
+        self.lane.send(Command::Settle);
         // What is left from an earlier tick first, then everything that is over.
-        let done = self.archive_next(true).await && self.archive_next(true).await;
-        if !done {
+        if !self.archive_all(true).await {
             tracing::error!("the archive did not take the last slots; the journal keeps them for the next start");
         }
-        let _stopped = self.queue.send(Command::Stop).await;
-        self.queue.closed().await;
+        self.lane.send(Command::Stop);
+        self.lane.closed().await;
     }
 
     async fn record_own_metrics(&self, now: Timestamp) {
@@ -111,106 +106,124 @@ impl Loop {
         if batch.is_empty() {
             return;
         }
-        let (ticket, outcome) = oneshot::channel();
-        let _stopped = self.queue.send(Command::Record(batch, ticket)).await;
-        if let Ok(Err(error)) = outcome.await {
+        let (ticket, answers) = ticket();
+        self.lane.send(Command::Record(batch, ticket));
+        if let Ok(Err(error)) = answers.await.map(Answers::own) {
             tracing::warn!(%error, "our own metrics were not recorded");
         }
     }
 
-    /// Archives the tick that waits, or the next one; whether nothing is left waiting.
-    async fn archive_next(&mut self, everything: bool) -> bool {
+    /// Archives ticks and makes pages until nothing is left to close; whether all went well.
+    async fn archive_all(&mut self, everything: bool) -> bool {
+        loop {
+            match self.archive_next(everything).await {
+                None => return false,
+                Some(false) => return true,
+                Some(true) => {}
+            }
+        }
+    }
+
+    /// Archives the tick that waits, or the next one, and makes pages of what closed; whether there was a tick,
+    /// or nothing when it was not taken. No page is made of what a tick that waits holds: it would be in the
+    /// archive a second time once that is taken, and before that in the journal too.
+    pub(super) async fn archive_next(&mut self, everything: bool) -> Option<bool> {
         if self.waiting.is_none() {
+            if !self.page().await {
+                return None;
+            }
             let (reply, closed) = oneshot::channel();
-            let _stopped = self.queue.send(Command::Close { everything, reply }).await;
+            self.lane.send(Command::Close { everything, reply });
             self.waiting = closed.await.ok().flatten();
         }
-        let Some(tick) = self.waiting.take() else { return true };
+        let Some(tick) = self.waiting.take() else { return Some(false) };
         if let Err(error) = self.archive.append_tick(&tick).await {
             self.shared.counters.archive_failures.add(1);
-            tracing::error!(error = %chain(&error), "a tick was not archived; it is tried again");
+            self.shared.counters.archive_failing.set(1);
+            tracing::error!(error = %chain(&error), "a tick was not archived; the journal keeps it and it is tried again");
             self.waiting = Some(tick);
-            return false;
+            return None;
         }
         self.shared.counters.ticks_archived.add(1);
-        let _stopped = self.queue.send(Command::Archived { through: tick.through, entry: tick.entry }).await;
+        self.shared.counters.archive_failing.set(0);
+        self.lane.send(Command::Archived { through: tick.through, entry: tick.entry });
+        self.page().await.then_some(true)
+    }
+
+    /// Makes pages of what closed in a window that is over; whether something may go on closing.
+    pub(super) async fn page(&mut self) -> bool {
+        let due = Due::of(&self.shared.head.read());
+        let Some(due) = due else { return true };
+        let mut pages = Vec::with_capacity(due.groups.len());
+        for some in due.groups.chunks(GROUPS_AT_ONCE) {
+            pages.extend(due.pages(&self.shared.head.read(), some));
+            tokio::task::yield_now().await;
+        }
+        if let Err(error) = self.archive.put_pages(due.through, &pages).await {
+            self.shared.counters.archive_failures.add(1);
+            tracing::error!(error = %chain(&error), "pages were not written; it is tried again");
+            return false;
+        }
+        self.shared.head.write().drop_closed();
         true
     }
 
-    /// Compacts the blocks whose time is over.
-    pub(super) async fn compact(&mut self) {
-        let (from, through) = {
-            let head = self.shared.head.read();
-            (head.memory_from, head.compactable())
-        };
-        for block in from..=through {
-            if let Err(error) = self.compact_block(block).await {
-                self.shared.counters.archive_failures.add(1);
-                return tracing::error!(error = %chain(&error), block, "a block was not compacted; it is tried again");
+    /// Merges pages whose longer window is over: some at each tick.
+    pub(super) async fn merge(&mut self) {
+        let through = self.shared.head.read().paged;
+        let mut left = MERGES_AT_ONCE;
+        for merge in MERGES {
+            while left > 0 {
+                match self.merge_some(merge, through).await {
+                    Ok(false) => break,
+                    Ok(true) => left -= 1,
+                    Err(error) => {
+                        self.shared.counters.archive_failures.add(1);
+                        return tracing::error!(error = %chain(&error), "pages were not merged; it is tried again");
+                    }
+                }
             }
-            self.shared.head.write().drop_blocks_through(block);
         }
     }
 
-    async fn compact_block(&self, block: i64) -> Result<(), ArchiveError> {
-        let parts = self.parts(block);
-        if parts.is_empty() {
-            return Ok(());
+    /// Merges the pages of some groups in one window; whether there were any.
+    async fn merge_some(&self, merge: Merge, through: Slot) -> Result<bool, ArchiveError> {
+        let stored = self.archive.mergeable(merge, through, GROUPS_MERGED_AT_ONCE).await?;
+        if stored.is_empty() {
+            return Ok(false);
         }
-        for some in parts.chunks(CHUNKS_AT_ONCE) {
-            let chunks = some.iter().map(|p| p.chunks(block)).collect::<Result<Vec<_>, _>>();
-            let chunks = chunks.map_err(|e| ArchiveError { operation: "compacted", source: Box::new(e) })?;
-            self.archive.put_chunks(&chunks.concat()).await?;
-            tokio::task::yield_now().await;
-        }
-        self.archive.finish_block(block).await
-    }
-
-    /// What each series has in a block: its increments, or only its value when it was idle, because the next
-    /// start takes every value from the block that was compacted last. Nothing at all when the process did
-    /// not live in it and no sample that came later belongs to it.
-    fn parts(&self, block: i64) -> Vec<Part> {
-        let head = self.shared.head.read();
-        let block_of = |s: &Series| s.blocks.iter().find(|b| b.index == block).cloned();
-        let lived = head.live.any(Slot::last_of_block(block - 1), Slot::last_of_block(block));
-        if !lived && head.series.iter().all(|s| block_of(s).is_none()) {
-            return Vec::new();
-        }
-        let part = |s: &Series| {
-            let (found, base) = (block_of(s), s.base_of(block).cloned());
-            let there = !s.retired && (found.is_some() || base.is_some());
-            there.then_some(Part { id: s.id, kind: s.kind, base, block: found })
+        let sources: Vec<PageKey> = stored.iter().map(|p| p.key).collect();
+        let shared = self.shared.clone();
+        let work = move || {
+            let pages = pages::open_whole(stored, &shared.counters);
+            let natures = pages::natures(&shared.head.read(), &pages);
+            pages::merged(merge, &pages, &natures)
         };
-        head.series.iter().filter_map(part).collect()
+        let broken = |source: Box<dyn std::error::Error + Send + Sync>| ArchiveError { operation: "merged", source };
+        let merged = tokio::task::spawn_blocking(work).await.map_err(|e| broken(Box::new(e)))?;
+        let merged = merged.map_err(|e| broken(Box::new(e)))?;
+        self.archive.merge(&sources, &merged).await?;
+        Ok(true)
     }
 
     /// Expires what is older than it is to be kept.
     pub(super) async fn expire(&mut self, now: Timestamp) {
-        if self.expired_at.is_some_and(|at| now.since(at) < EXPIRE_EVERY) {
+        let is_safe = self.guard.allows(now, self.clock.monotonic());
+        if !is_safe || self.expired_at.is_some_and(|at| now.since(at) < EXPIRE_EVERY) {
             return;
         }
         self.expired_at = Some(now);
         let keep = &self.shared.settings.keep;
-        let kept = [keep.resolution_10s.max(KEEP_AT_LEAST), keep.resolution_5m, keep.resolution_1h];
-        let before: Vec<(Tier, i64)> =
-            Tier::ALL.into_iter().zip(kept).map(|(tier, keep)| (tier, Slot::of(now - keep).block())).collect();
-        match self.archive.expire(&before).await {
+        let kept = [
+            keep.resolution_10s.max(KEEP_AT_LEAST),
+            keep.resolution_5m,
+            // The newest page of an idle series says what it amounts to.
+            keep.resolution_1h.max(self.shared.settings.idle + KEEP_AT_LEAST),
+        ];
+        let through = kept.map(|keep| Slot::of(now - keep).first_of_window(SLOTS_PER_BLOCK).plus(-1));
+        match self.archive.expire(through).await {
             Ok(forgotten) => self.shared.head.write().forget(&forgotten),
             Err(error) => tracing::error!(error = %chain(&error), "old samples were not removed; it is tried again"),
         }
-    }
-}
-
-impl Part {
-    /// The chunks of all tiers.
-    fn chunks(&self, block: i64) -> Result<Vec<StoredChunk>, Corrupt> {
-        let stream = self.block.as_ref().map_or_else(|| Stream::new(self.kind), |b| b.stream.clone());
-        let finest = Chunk { base: self.base.as_deref().cloned(), stream };
-        let stored = |tier, chunk: &Chunk| StoredChunk { series: self.id, block, tier, bytes: chunk.encode() };
-        let mut out = vec![stored(Tier::Seconds10, &finest)];
-        for tier in [Tier::Minutes5, Tier::Hour1] {
-            out.push(stored(tier, &finest.coarser(tier.step())?));
-        }
-        Ok(out)
     }
 }

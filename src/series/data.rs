@@ -1,106 +1,98 @@
-//! The data of one series in memory.
+//! The data of one series in memory: what is open, what closed since the last page, and what it amounts to.
 //!
-//! Open slots hold increments as they are; closed ones are appended to the block of their two hours and
-//! added to `base`. So the cumulative value now is `base` plus the open slots, and the value at any slot
-//! since the last compaction is the base of its block plus the block's increments up to it. Most reads look
-//! at the last few minutes, so a few [`Mark`]s spare them the way from the block's start.
+//! Of a series of ours the open slots hold increments as they are. A slot that closes is appended to `closed`
+//! and added to `base`; when a page has been made, `closed` is empty again and `before` is what `base` was. So
+//! the cumulative value now is `base` and the open slots, and the value at a slot since the last page is
+//! `before` and the increments up to it.
 
 use std::sync::Arc;
 
 use crate::base::{Labels, Timestamp};
 use crate::sketch::{Bounds, Histogram, NativeHistogram};
 
+use super::archive::GroupId;
 use super::batch::Observation;
+use super::codec::Corrupt;
+use super::page::{Ends, Points};
 use super::slot::Slot;
-use super::stream::{Place, Stream};
+use super::stream::{Increments, Natives, Samples};
 use super::total::{SeriesKind, Total};
-
-/// What closed in two hours.
-#[derive(Debug, Clone)]
-pub(super) struct Block {
-    pub(super) index: i64,
-    /// The cumulative value before it; absent when the series had not begun.
-    pub(super) base: Option<Arc<Total>>,
-    pub(super) stream: Stream,
-}
-
-/// The closed slots between two marks, and how many marks are kept: together they reach back ten minutes.
-const MARK_EVERY: i64 = 30;
-const MARKS: usize = 3;
-
-/// The cumulative value at a place in a block.
-#[derive(Debug, Clone)]
-pub(super) struct Mark {
-    pub(super) block: i64,
-    /// Every slot up to this one is contained.
-    pub(super) through: Slot,
-    pub(super) total: Option<Arc<Total>>,
-    pub(super) place: Place,
-}
-
-impl Mark {
-    /// The last mark in a block that contains nothing after `through`.
-    pub(super) fn before(marks: &[Self], block: i64, through: Slot) -> Option<&Self> {
-        marks.iter().rfind(|m| m.block == block && m.through <= through)
-    }
-}
 
 /// One series.
 #[derive(Debug)]
 pub(super) struct Series {
     pub(super) id: u64,
+    pub(super) group: GroupId,
     pub(super) labels: Labels,
     pub(super) kind: SeriesKind,
-    /// Only the archive has its data; what comes for its labels is a new series.
+    /// Only the archive has its data, up to the slot `touched`; what comes for its labels is a new series.
     pub(super) retired: bool,
-    pub(super) blocks: Vec<Arc<Block>>,
-    pub(super) marks: Vec<Mark>,
+    /// The first slot with news; [`Slot::NONE`] when that is not known.
+    pub(super) born: Slot,
+    /// The last slot with news.
+    pub(super) touched: Slot,
+    pub(super) data: Data,
+}
+
+/// By what a series is fed with.
+#[derive(Debug, Clone)]
+pub(super) enum Data {
+    Ours(Ours),
+    Samples(Sent<Samples>),
+    Natives(Box<Sent<Natives>>),
+}
+
+/// A counter or histogram of ours.
+#[derive(Debug, Clone)]
+pub(super) struct Ours {
+    /// Cumulative through what is in pages.
+    pub(super) before: Option<Arc<Total>>,
+    /// What closed since.
+    pub(super) closed: Option<Arc<Increments>>,
     /// Cumulative through the closed slots.
     pub(super) base: Option<Arc<Total>>,
     /// Increments of open slots, ascending.
     pub(super) near: Vec<(Slot, Arc<Total>)>,
-    /// Samples that are not closed yet, ascending.
-    pub(super) open_samples: Vec<(Timestamp, f64)>,
-    /// The same of native histograms.
-    pub(super) open_natives: Vec<(Timestamp, Arc<NativeHistogram>)>,
-    /// The newest closed sample's time.
-    pub(super) closed_sample: Timestamp,
-    /// The newest sample.
-    pub(super) newest: Option<(Timestamp, f64)>,
-    /// The last slot with news.
-    pub(super) touched: Slot,
     /// Where its histograms count exactly; only grows.
     pub(super) bounds: Bounds,
 }
 
+/// A series that is sent to us.
+#[derive(Debug, Clone)]
+pub(super) struct Sent<S> {
+    pub(super) stream: S,
+    /// The last sample that is in pages; before the first one the earliest time there is.
+    pub(super) paged: (Timestamp, f64),
+    /// The newest closed sample's time.
+    pub(super) closed: Timestamp,
+}
+
+impl<S: Default> Sent<S> {
+    fn new() -> Self {
+        Self { stream: S::default(), paged: (Timestamp::MIN, f64::NAN), closed: Timestamp::MIN }
+    }
+}
+
 impl Series {
-    pub(super) fn new(id: u64, labels: Labels, kind: SeriesKind, bounds: Bounds) -> Self {
-        Self {
-            id,
-            labels,
-            kind,
-            retired: false,
-            blocks: Vec::new(),
-            marks: Vec::new(),
-            base: None,
-            near: Vec::new(),
-            open_samples: Vec::new(),
-            open_natives: Vec::new(),
-            closed_sample: Timestamp::MIN,
-            newest: None,
-            touched: Slot::NONE,
-            bounds,
-        }
+    pub(super) fn new(id: u64, group: GroupId, labels: Labels, kind: SeriesKind, bounds: Bounds) -> Self {
+        let data = match kind {
+            SeriesKind::Counter | SeriesKind::Histogram => {
+                Data::Ours(Ours { before: None, closed: None, base: None, near: Vec::new(), bounds })
+            }
+            SeriesKind::Sample => Data::Samples(Sent::new()),
+            SeriesKind::Native => Data::Natives(Box::new(Sent::new())),
+        };
+        Self { id, group, labels, kind, retired: false, born: Slot::NONE, touched: Slot::NONE, data }
     }
 
     pub(super) fn add(&mut self, slot: Slot, value: f64) {
-        if let Total::Counter(sum) = self.open(slot) {
+        if let Some(Total::Counter(sum)) = self.open(slot) {
             *sum += value;
         }
     }
 
     pub(super) fn observe(&mut self, slot: Slot, observations: &[Observation]) {
-        if let Total::Histogram(histogram) = self.open(slot) {
+        if let Some(Total::Histogram(histogram)) = self.open(slot) {
             for o in observations {
                 histogram.observe_n(o.value, u64::from(o.weight));
             }
@@ -108,114 +100,222 @@ impl Series {
     }
 
     /// The increment of an open slot, begun if there is none.
-    fn open(&mut self, slot: Slot) -> &mut Total {
-        self.touched = self.touched.max(slot);
-        let place = self.near.iter().rposition(|(s, _)| *s <= slot);
+    fn open(&mut self, slot: Slot) -> Option<&mut Total> {
+        self.note_news(slot);
+        let Data::Ours(ours) = &mut self.data else { return None };
+        let place = ours.near.iter().rposition(|(s, _)| *s <= slot);
         let at = match place {
-            Some(i) if self.near[i].0 == slot => i,
+            Some(i) if ours.near[i].0 == slot => i,
             _ => {
                 let empty = match self.kind {
-                    SeriesKind::Histogram => Total::Histogram(Histogram::new(self.bounds.clone())),
+                    SeriesKind::Histogram => Total::Histogram(Histogram::new(ours.bounds.clone())),
                     _ => Total::Counter(0.0),
                 };
                 let at = place.map_or(0, |i| i + 1);
-                self.near.insert(at, (slot, Arc::new(empty)));
+                ours.near.insert(at, (slot, Arc::new(empty)));
                 at
             }
         };
-        Arc::make_mut(&mut self.near[at].1)
+        Some(Arc::make_mut(&mut ours.near[at].1))
     }
 
-    /// Takes a sample; of two with one time the later counts.
+    /// Takes a sample; of two with one time the later counts. One that is not later than all closed is left out.
     pub(super) fn sample(&mut self, at: Timestamp, value: f64) {
-        self.touched = self.touched.max(Slot::of(at));
-        if at <= self.closed_sample {
-            return;
-        }
-        match self.open_samples.binary_search_by_key(&at, |s| s.0) {
-            Ok(i) => self.open_samples[i].1 = value,
-            Err(i) => self.open_samples.insert(i, (at, value)),
-        }
-        if self.newest.is_none_or(|n| n.0 <= at) {
-            self.newest = Some((at, value));
+        self.note_news(Slot::of(at));
+        if let Data::Samples(sent) = &mut self.data
+            && at > sent.closed
+        {
+            sent.stream.insert(at, value);
         }
     }
 
-    /// Takes a native histogram; of two with one time the later counts.
+    /// Takes a native histogram, as a sample is taken.
     pub(super) fn native(&mut self, at: Timestamp, histogram: Arc<NativeHistogram>) {
-        self.touched = self.touched.max(Slot::of(at));
-        if at <= self.closed_sample {
-            return;
+        self.note_news(Slot::of(at));
+        if let Data::Natives(sent) = &mut self.data
+            && at > sent.closed
+        {
+            sent.stream.insert(at, histogram);
         }
-        match self.open_natives.binary_search_by_key(&at, |s| s.0) {
-            Ok(i) => self.open_natives[i].1 = histogram,
-            Err(i) => self.open_natives.insert(i, (at, histogram)),
+    }
+
+    /// The newest closed sample's time, of a series that is sent to us.
+    pub(super) fn closed_sample(&self) -> Timestamp {
+        match &self.data {
+            Data::Ours(_) => Timestamp::MIN,
+            Data::Samples(sent) => sent.closed,
+            Data::Natives(sent) => sent.closed,
         }
+    }
+
+    /// The newest sample, open or closed.
+    pub(super) fn newest(&self) -> Option<(Timestamp, f64)> {
+        let Data::Samples(sent) = &self.data else { return None };
+        sent.stream.last().or((sent.paged.0 > Timestamp::MIN).then_some(sent.paged))
+    }
+
+    fn note_news(&mut self, slot: Slot) {
+        self.born = self.born.min(slot);
+        self.touched = self.touched.max(slot);
+    }
+
+    /// Whether it may have a sample within `(start, end]`. What we count has one in each slot from its first
+    /// to its last; gaps of a series that is sent to us are not looked at.
+    pub(super) fn may_have(&self, start: Timestamp, end: Timestamp) -> bool {
+        let last = match &self.data {
+            _ if self.retired => self.touched.end(),
+            Data::Ours(_) => Timestamp::MAX,
+            Data::Samples(sent) => self.newest().map_or(sent.closed, |(at, _)| at),
+            Data::Natives(sent) if sent.stream.first_open().is_some() => Timestamp::MAX,
+            Data::Natives(sent) => sent.closed,
+        };
+        self.born.start() <= end && start < last
     }
 
     /// Counts at more bounds from now on.
     pub(super) fn widen(&mut self, bounds: Bounds) {
-        for (_, increment) in &mut self.near {
+        let Data::Ours(ours) = &mut self.data else { return };
+        for (_, increment) in &mut ours.near {
             if let Total::Histogram(h) = Arc::make_mut(increment) {
                 h.widen(&bounds);
             }
         }
-        self.bounds = bounds;
+        ours.bounds = bounds;
     }
 
+    /// The bounds it counts at.
+    pub(super) fn bounds(&self) -> Bounds {
+        if let Data::Ours(ours) = &self.data { ours.bounds.clone() } else { Bounds::none() }
+    }
+
+    /// Goes on from what the archive has: its value, or its last sample.
+    pub(super) fn go_on_from(&mut self, ends: Ends) {
+        match &mut self.data {
+            Data::Ours(ours) => {
+                ours.base = ends.after.map(Arc::new);
+                ours.before = ours.base.clone();
+            }
+            Data::Samples(sent) => {
+                sent.paged = ends.last.unwrap_or(sent.paged);
+                sent.closed = sent.paged.0;
+            }
+            Data::Natives(sent) => {
+                sent.paged = ends.last.unwrap_or(sent.paged);
+                sent.closed = sent.paged.0;
+            }
+        }
+        self.widen_to_base();
+    }
+
+    /// It counts at least where it has counted.
+    pub(super) fn widen_to_base(&mut self) {
+        if let Data::Ours(ours) = &self.data
+            && let Some(Total::Histogram(h)) = ours.base.as_deref()
+        {
+            let bounds = ours.bounds.union(h.bounds());
+            self.widen(bounds);
+        }
+    }
+
+    /// The slot of the first thing that is open.
+    pub(super) fn first_open(&self) -> Option<Slot> {
+        match &self.data {
+            Data::Ours(ours) => ours.near.first().map(|(slot, _)| *slot),
+            Data::Samples(sent) => sent.stream.first_open(),
+            Data::Natives(sent) => sent.stream.first_open(),
+        }
+    }
+
+    /// Whether something closed since the last page.
+    pub(super) fn has_closed(&self) -> bool {
+        match &self.data {
+            Data::Ours(ours) => ours.closed.is_some(),
+            Data::Samples(sent) => sent.stream.has_closed(),
+            Data::Natives(sent) => sent.stream.has_closed(),
+        }
+    }
+
+    /// Whether nothing of it is in memory but its name and what it amounts to.
+    pub(super) fn is_quiet(&self) -> bool {
+        match &self.data {
+            Data::Ours(ours) => ours.closed.is_none() && ours.near.is_empty(),
+            Data::Samples(sent) => sent.stream.is_empty(),
+            Data::Natives(sent) => sent.stream.is_empty(),
+        }
+    }
+
+    /// What it takes in memory beyond its labels and what it shares with others, in bytes.
+    #[cfg(test)]
+    pub(super) fn memory_bytes(&self) -> usize {
+        let own = match &self.data {
+            Data::Ours(_) => 0,
+            Data::Samples(sent) => sent.stream.heap_bytes(),
+            Data::Natives(sent) => size_of_val(&**sent) + sent.stream.heap_bytes(),
+        };
+        size_of::<Self>() + own
+    }
+
+    /// It leaves memory; all that it had is in pages.
+    pub(super) fn let_go(&mut self, after: Slot) {
+        (self.retired, self.touched) = (true, after);
+        *self = Self {
+            retired: true,
+            touched: after,
+            ..Self::new(self.id, self.group, self.labels.clone(), self.kind, Bounds::none())
+        };
+    }
+
+    /// What a page is to hold: what the series amounts to around it, and what closed in it.
+    pub(super) fn page(&self) -> Result<(Ends, Points), Corrupt> {
+        Ok(match &self.data {
+            Data::Ours(ours) => {
+                let closed = ours.closed.iter().flat_map(|c| c.iter(self.kind));
+                let total = |t: &Option<Arc<Total>>| t.as_deref().cloned();
+                let ends = Ends { before: total(&ours.before), after: total(&ours.base), last: None };
+                (ends, Points::Increments(closed.collect::<Result<_, _>>()?))
+            }
+            Data::Samples(sent) => {
+                let samples: Vec<_> = sent.stream.closed().collect::<Result<_, _>>()?;
+                let last = samples.last().copied().or((sent.paged.0 > Timestamp::MIN).then_some(sent.paged));
+                (Ends { last, ..Ends::default() }, Points::Samples(samples))
+            }
+            Data::Natives(sent) => {
+                let last = (sent.closed > Timestamp::MIN).then_some((sent.closed, f64::NAN));
+                (Ends { last, ..Ends::default() }, Points::Natives(sent.stream.closed().collect::<Result<_, _>>()?))
+            }
+        })
+    }
+
+    /// What closed is in a page.
+    pub(super) fn drop_closed(&mut self) {
+        match &mut self.data {
+            Data::Ours(ours) => {
+                ours.closed = None;
+                ours.before = ours.base.clone();
+            }
+            Data::Samples(sent) => {
+                if let Some(Ok(last)) = sent.stream.closed().last() {
+                    sent.paged = last;
+                    sent.stream.drop_closed();
+                }
+            }
+            Data::Natives(sent) => {
+                if sent.stream.has_closed() {
+                    sent.paged = (sent.closed, f64::NAN);
+                    sent.stream.drop_closed();
+                }
+            }
+        }
+    }
+}
+
+impl Ours {
     /// Closes an increment that is later than all closed before.
-    pub(super) fn close_increment(&mut self, slot: Slot, increment: &Total) {
-        let base = self.base.clone();
-        let place = self.block(slot.block(), base).stream.end();
-        self.mark(slot, place);
-        self.block(slot.block(), None).stream.push_increment(slot, increment);
+    pub(super) fn close(&mut self, slot: Slot, increment: &Total) {
+        Arc::make_mut(self.closed.get_or_insert_default()).push(slot, increment);
         match &mut self.base {
             Some(sum) => Arc::make_mut(sum).add(increment),
             None => self.base = Some(Arc::new(increment.clone())),
-        }
-    }
-
-    /// Marks the place before a slot's increment.
-    fn mark(&mut self, slot: Slot, place: Place) {
-        let (block, through) = (slot.block(), slot.plus(-1));
-        if self.marks.last().is_some_and(|m| m.block == block && through.index() - m.through.index() < MARK_EVERY) {
-            return;
-        }
-        if self.marks.len() == MARKS {
-            self.marks.remove(0);
-        }
-        self.marks.push(Mark { block, through, total: self.base.clone(), place });
-    }
-
-    /// Closes a sample that is later than all closed before.
-    pub(super) fn close_sample(&mut self, at: Timestamp, value: f64) {
-        if at > self.closed_sample {
-            self.closed_sample = at;
-            self.block(Slot::of(at).block(), None).stream.push_sample(at, value);
-        }
-    }
-
-    /// Closes a native histogram that is later than all closed before.
-    pub(super) fn close_native(&mut self, at: Timestamp, histogram: &Arc<NativeHistogram>) {
-        if at > self.closed_sample {
-            self.closed_sample = at;
-            self.block(Slot::of(at).block(), None).stream.push_native(at, histogram);
-        }
-    }
-
-    fn block(&mut self, index: i64, base: Option<Arc<Total>>) -> &mut Block {
-        if self.blocks.last().is_none_or(|b| b.index < index) {
-            self.blocks.push(Arc::new(Block { index, base, stream: Stream::new(self.kind) }));
-        }
-        let last = self.blocks.len() - 1;
-        Arc::make_mut(&mut self.blocks[last])
-    }
-
-    /// The cumulative value before a block that is not compacted.
-    pub(super) fn base_of(&self, block: i64) -> Option<&Arc<Total>> {
-        match self.blocks.iter().find(|b| b.index >= block) {
-            Some(found) => found.base.as_ref(),
-            None => self.base.as_ref(),
         }
     }
 
@@ -224,10 +324,5 @@ impl Series {
         let mut sum = self.base.as_deref().cloned();
         self.near.iter().for_each(|(_, increment)| Total::add_to(&mut sum, increment));
         sum
-    }
-
-    /// Whether nothing of it is in memory but its name and its total.
-    pub(super) fn is_quiet(&self) -> bool {
-        self.blocks.is_empty() && self.near.is_empty() && self.open_samples.is_empty() && self.open_natives.is_empty()
     }
 }

@@ -5,27 +5,29 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::{DropReason, LabelMap, Labels, Timestamp};
+use crate::base::{DropReason, LabelMap, Labels, Matcher, Timestamp};
 use crate::sketch::Bounds;
 
 use super::MetricCatalog;
 use super::archive::{SeriesDef, Tick};
-use super::data::Series;
+use super::census::Census;
+use super::data::{Data, Series};
 use super::entry::{Change, Draft};
+use super::groups::Groups;
 use super::index::{Index, SeriesRef};
 use super::ledger::{Ledger, LedgerSettings};
 use super::live::Live;
 use super::settings::Settings;
-use super::slot::{Slot, slots_in};
+use super::slot::{SLOTS_PER_PAGE, Slot, slots_in};
 use super::tick::TickWriter;
 use super::total::SeriesKind;
+use super::view::Forms;
 
 /// Events may name a slot this long after its end.
 pub(super) const OPEN_FOR: Duration = Duration::from_secs(120);
-/// A block is compacted this long after its end; samples of their own time may come as late.
+/// Samples of their own time may come this late. They are in the page of the slot in which they closed, so
+/// readers look this much further than they ask.
 pub(super) const GRACE: Duration = Duration::from_secs(3600);
-/// The label by which series are limited.
-pub(super) const SERVICE: &str = "service_name";
 
 /// See the module.
 #[derive(Debug)]
@@ -42,14 +44,18 @@ pub(super) struct Head {
     pub(super) entry: u64,
     /// Samples in slots up to this one come too late.
     pub(super) sample_floor: Slot,
-    /// The first block that is in memory.
-    pub(super) memory_from: i64,
+    /// Every slot up to this one has left memory: what it held is in pages.
+    pub(super) paged: Slot,
+    /// The first slot up to which a tick closed something that is not in pages yet.
+    pub(super) filled: Option<Slot>,
     pub(super) ledger: Ledger,
-    pub(super) per_service: HashMap<String, usize>,
+    /// Of live series.
+    pub(super) census: Census,
     catalog: MetricCatalog,
     bounds: HashMap<String, Bounds>,
     fresh: Vec<SeriesRef>,
-    retired: Vec<u64>,
+    retired: Vec<(u64, Slot)>,
+    groups: Groups,
     idle_slots: i64,
 }
 
@@ -61,7 +67,6 @@ impl Head {
             settled: settings.limits.settled_vitals,
         };
         let closed = Slot::ended_by(now - OPEN_FOR);
-        let memory_from = Slot::of(now - GRACE).block();
         Self {
             series: Vec::new(),
             by_labels: LabelMap::default(),
@@ -71,14 +76,16 @@ impl Head {
             live: Arc::default(),
             closed,
             entry: 0,
-            sample_floor: Slot::last_of_block(memory_from - 1),
-            memory_from,
+            sample_floor: closed.plus(-slots_in(GRACE)),
+            paged: closed,
+            filled: None,
             ledger: Ledger::new(ledger),
-            per_service: HashMap::new(),
+            census: Census::default(),
             catalog,
             bounds: HashMap::new(),
             fresh: Vec::new(),
             retired: Vec::new(),
+            groups: Groups::default(),
             idle_slots: slots_in(settings.idle),
         }
     }
@@ -92,26 +99,38 @@ impl Head {
         self.series.get(series as usize)
     }
 
+    /// The series that satisfy all matchers under one of their names at least, by the forms that do.
+    pub(super) fn select(&self, matchers: &[Matcher]) -> Vec<(Forms, Vec<SeriesRef>)> {
+        self.index.select(matchers, &|r| self.get(r).map(|s| &s.labels))
+    }
+
     /// Enters a series that the next tick will define in the archive.
     pub(super) fn create(&mut self, labels: Labels, kind: SeriesKind) -> SeriesRef {
         let id = self.next_id;
-        let series = self.insert(SeriesDef { id, labels, kind, retired: false });
+        let group = self.groups.assign(labels.metric_name(), kind);
+        let series = self.add_series(SeriesDef { id, group, labels, kind, retired: None });
         self.fresh.push(series);
+        self.series[series as usize].born = Slot::LAST;
         series
     }
 
     /// Enters a series that the archive knows.
     pub(super) fn insert(&mut self, def: SeriesDef) -> SeriesRef {
+        self.groups.enter(def.labels.metric_name(), def.kind, def.group);
+        self.add_series(def)
+    }
+
+    fn add_series(&mut self, def: SeriesDef) -> SeriesRef {
         let bounds = if def.kind == SeriesKind::Histogram { self.bounds_of(&def.labels) } else { Bounds::none() };
-        let mut series = Series::new(def.id, def.labels, def.kind, bounds);
-        series.retired = def.retired;
-        series.touched = self.closed;
+        let mut series = Series::new(def.id, def.group, def.labels, def.kind, bounds);
+        series.retired = def.retired.is_some();
+        series.touched = def.retired.unwrap_or(self.closed);
         let r = self.series.len() as SeriesRef;
-        self.index.insert(r, &series.labels);
+        self.index.insert(r, &series.labels, series.kind);
         self.by_id.insert(def.id, r);
         self.next_id = self.next_id.max(def.id + 1);
-        if !def.retired {
-            *self.per_service.entry(series.labels.value(SERVICE).to_owned()).or_default() += 1;
+        if def.retired.is_none() {
+            self.census.enter(&series.labels);
             self.by_labels.insert(series.labels.clone(), r);
         }
         self.series.push(series);
@@ -137,7 +156,7 @@ impl Head {
             if self.series[i].kind == SeriesKind::Histogram && !self.series[i].retired {
                 let labels = self.series[i].labels.clone();
                 let wanted = self.bounds_of(&labels);
-                let union = if self.series[i].bounds == wanted { wanted } else { self.series[i].bounds.union(&wanted) };
+                let union = self.series[i].bounds().union(&wanted);
                 self.series[i].widen(union);
             }
         }
@@ -184,17 +203,19 @@ impl Head {
         let current = self.current_slot(now);
         Arc::make_mut(&mut self.live).carry_on(current);
         let before = self.closed;
-        let through = Slot::ended_by(if everything { now } else { now - OPEN_FOR });
+        let wanted = Slot::ended_by(if everything { now } else { now - OPEN_FOR });
+        let through = wanted.min(self.page_limit(wanted));
         if through <= before {
             return None;
         }
         self.closed = through;
-        let mut data = TickWriter::default();
-        for series in &mut self.series {
-            close_series(series, through, &mut data);
+        let data = self.close_series(through);
+        if data.is_empty() && self.filled.is_none() {
+            self.paged = through;
+        } else if !data.is_empty() {
+            self.filled.get_or_insert(through);
         }
-        let compactable = self.compactable();
-        self.sample_floor = self.sample_floor.max(Slot::last_of_block(compactable));
+        self.sample_floor = self.sample_floor.max(through.plus(-slots_in(GRACE)));
         self.retire();
         let (vitals, forget_settled_before) = self.ledger.take_changes(now);
         let defs = std::mem::take(&mut self.fresh);
@@ -204,15 +225,45 @@ impl Head {
             series: defs.iter().filter_map(|r| self.get(*r)).map(definition).collect(),
             retired: std::mem::take(&mut self.retired),
             live: self.live.within(before, through).collect(),
-            data: data.finish(),
+            data,
             vitals,
             forget_settled_before,
         })
     }
 
-    /// The last block that may be compacted.
-    pub(super) fn compactable(&self) -> i64 {
-        self.closed.plus(1 - slots_in(GRACE)).block() - 1
+    /// A tick closes nothing beyond the window of the page that is being filled, so that a page holds whole
+    /// ticks and no tick lies in two pages. Where nothing is, it may reach as far as it likes.
+    fn page_limit(&self, wanted: Slot) -> Slot {
+        let limit = |filled: Slot| filled.last_of_window(SLOTS_PER_PAGE);
+        match self.filled {
+            Some(filled) => limit(filled),
+            None if wanted <= limit(self.closed.plus(1)) => wanted,
+            None => {
+                let first = self.series.iter().filter_map(Series::first_open).min();
+                first.map_or(wanted, |first| limit(first.max(self.closed.plus(1))))
+            }
+        }
+    }
+
+    fn close_series(&mut self, through: Slot) -> Vec<u8> {
+        let mut data = TickWriter::default();
+        for series in &mut self.series {
+            close_series(series, through, &mut data);
+        }
+        data.finish()
+    }
+
+    /// The slot through which pages are to be made now: the window is over, and something closed in it.
+    pub(super) fn page_due(&self) -> Option<Slot> {
+        let through = self.filled?.last_of_window(SLOTS_PER_PAGE);
+        (self.closed >= through).then_some(self.closed)
+    }
+
+    /// Everything that closed is in pages.
+    pub(super) fn drop_closed(&mut self) {
+        self.paged = self.closed;
+        self.filled = None;
+        self.series.iter_mut().for_each(Series::drop_closed);
     }
 
     /// Lets go of series that have had no news for long. Those that a web vital still waits for stay.
@@ -225,63 +276,55 @@ impl Head {
         }
         let awaited: HashSet<Labels> = self.ledger.pending().map(|p| p.report.labels.clone()).collect();
         for i in candidates {
+            let listed = self.closed.first_of_window(SLOTS_PER_PAGE).plus(-1).min(self.paged);
             let series = &mut self.series[i];
             if awaited.contains(&series.labels) {
                 continue;
             }
-            series.retired = true;
-            series.base = None;
-            series.marks.clear();
-            self.retired.push(series.id);
+            series.let_go(listed);
+            self.retired.push((series.id, listed));
             self.by_labels.remove(&series.labels);
-            if let Some(count) = self.per_service.get_mut(series.labels.value(SERVICE)) {
-                *count = count.saturating_sub(1);
-            }
-        }
-        self.per_service.retain(|_, n| *n > 0);
-    }
-
-    /// A block is in the archive.
-    pub(super) fn drop_blocks_through(&mut self, block: i64) {
-        self.memory_from = self.memory_from.max(block + 1);
-        for series in &mut self.series {
-            series.blocks.retain(|b| b.index > block);
+            self.census.leave(&series.labels);
         }
     }
 
     /// The archive has forgotten these series.
     pub(super) fn forget(&mut self, ids: &[u64]) {
-        for id in ids {
-            if let Some(r) = self.by_id.remove(id) {
-                let series = &mut self.series[r as usize];
-                self.index.remove(r, &series.labels);
-                series.labels = Labels::default();
-            }
-        }
+        let mut gone: Vec<SeriesRef> = ids.iter().filter_map(|id| self.by_id.remove(id)).collect();
+        gone.sort_unstable();
+        let series = gone.iter().map(|r| (*r, &self.series[*r as usize]));
+        self.index.remove(&series.map(|(r, s)| (r, &s.labels, s.kind)).collect::<Vec<_>>());
+        gone.iter().for_each(|r| self.series[*r as usize].labels = Labels::default());
     }
 }
 
 fn definition(series: &Series) -> SeriesDef {
-    SeriesDef { id: series.id, labels: series.labels.clone(), kind: series.kind, retired: false }
+    let (id, group, kind) = (series.id, series.group, series.kind);
+    SeriesDef { id, group, labels: series.labels.clone(), kind, retired: None }
 }
 
 fn close_series(series: &mut Series, through: Slot, data: &mut TickWriter) {
-    let closing = series.near.partition_point(|(slot, _)| *slot <= through);
-    if closing > 0 {
-        let closed: Vec<_> = series.near.drain(..closing).collect();
-        data.increments(series.id, series.kind, closed.iter().map(|(slot, t)| (*slot, t.as_ref())));
-        closed.iter().for_each(|(slot, increment)| series.close_increment(*slot, increment));
-    }
-    let closing = series.open_samples.partition_point(|(at, _)| Slot::of(*at) <= through);
-    if closing > 0 {
-        let closed: Vec<_> = series.open_samples.drain(..closing).collect();
-        data.samples(series.id, &closed);
-        closed.iter().for_each(|(at, value)| series.close_sample(*at, *value));
-    }
-    let closing = series.open_natives.partition_point(|(at, _)| Slot::of(*at) <= through);
-    if closing > 0 {
-        let closed: Vec<_> = series.open_natives.drain(..closing).collect();
-        data.natives(series.id, &closed);
-        closed.iter().for_each(|(at, histogram)| series.close_native(*at, histogram));
+    let (id, kind) = (series.id, series.kind);
+    match &mut series.data {
+        Data::Ours(ours) => {
+            let closing = ours.near.partition_point(|(slot, _)| *slot <= through);
+            if closing > 0 {
+                let closed: Vec<_> = ours.near.drain(..closing).collect();
+                data.increments(id, kind, closed.iter().map(|(slot, t)| (*slot, t.as_ref())));
+                closed.iter().for_each(|(slot, increment)| ours.close(*slot, increment));
+            }
+        }
+        Data::Samples(sent) => {
+            if let Some((slice, last)) = sent.stream.close(through) {
+                data.samples(id, kind, slice);
+                sent.closed = last;
+            }
+        }
+        Data::Natives(sent) => {
+            if let Some((slice, last)) = sent.stream.close(through) {
+                data.samples(id, kind, slice);
+                sent.closed = last;
+            }
+        }
     }
 }

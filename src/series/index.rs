@@ -1,9 +1,20 @@
-//! The inverted index: from a label pair to the series that carry it.
+//! The inverted index: from a label pair to the series that carry it, and from matchers to the series that
+//! satisfy them, exactly.
+//!
+//! A counter or a sample has one name. A histogram has four (`x`, `x_count`, `x_sum` and, with `le`,
+//! `x_bucket`), which are not listed but derived: so there are sets of [`postings`] by kind, and in those of the
+//! histograms a matcher on `__name__` or `le` chooses [`Forms`] for each metric, and all others choose series.
+//!
+//! References ascend with time and are never used again, so a new series goes to the end of its lists and
+//! every list is sorted.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+mod postings;
 
 use crate::base::{Labels, METRIC_NAME, MatchOp, Matcher};
+
+use super::total::SeriesKind;
+use super::view::Forms;
+pub(super) use postings::Postings;
 
 /// The number of a series in the head.
 pub(super) type SeriesRef = u32;
@@ -11,111 +22,98 @@ pub(super) type SeriesRef = u32;
 /// The suffixes of the series that are derived from one histogram.
 pub(super) const SUFFIXES: [&str; 3] = ["_bucket", "_count", "_sum"];
 
-type Postings = HashMap<Arc<str>, Vec<SeriesRef>>;
+/// How the index learns the labels of a series: comparing a few is cheaper than reading long lists.
+pub(super) type LabelsOf<'a> = dyn Fn(SeriesRef) -> Option<&'a Labels> + 'a;
 
-/// Label name to value to series, ascending.
+/// See the module.
 #[derive(Debug, Default)]
-pub(super) struct Index(HashMap<Arc<str>, Postings>);
+pub(super) struct Index {
+    /// Series of one name.
+    plain: Postings,
+    /// Histograms of ours, which have buckets.
+    histograms: Postings,
+    /// Native histograms of others.
+    natives: Postings,
+}
 
 impl Index {
-    pub(super) fn insert(&mut self, series: SeriesRef, labels: &Labels) {
-        for (name, value) in labels.iter() {
-            if !self.0.contains_key(name) {
-                self.0.insert(name.into(), Postings::default());
-            }
-            let Some(values) = self.0.get_mut(name) else { continue };
-            match values.get_mut(value) {
-                Some(list) => list.push(series),
-                None => drop(values.insert(value.into(), vec![series])),
-            }
+    /// Enters a series whose reference is greater than all before.
+    pub(super) fn insert(&mut self, series: SeriesRef, labels: &Labels, kind: SeriesKind) {
+        self.of_mut(kind).insert(series, labels);
+    }
+
+    /// Takes out series, which ascend.
+    pub(super) fn remove(&mut self, gone: &[(SeriesRef, &Labels, SeriesKind)]) {
+        for kind in [SeriesKind::Counter, SeriesKind::Sample, SeriesKind::Histogram, SeriesKind::Native] {
+            let of_kind = gone.iter().filter(|(.., k)| *k == kind).map(|(r, labels, _)| (*r, *labels));
+            self.of_mut(kind).remove(&of_kind.collect::<Vec<_>>());
         }
     }
 
-    pub(super) fn remove(&mut self, series: SeriesRef, labels: &Labels) {
-        for (name, value) in labels.iter() {
-            let Some(values) = self.0.get_mut(name) else { continue };
-            if let Some(list) = values.get_mut(value) {
-                list.retain(|s| *s != series);
-                if list.is_empty() {
-                    values.remove(value);
-                }
-            }
-            if values.is_empty() {
-                self.0.remove(name);
-            }
+    fn of_mut(&mut self, kind: SeriesKind) -> &mut Postings {
+        match kind {
+            SeriesKind::Counter | SeriesKind::Sample => &mut self.plain,
+            SeriesKind::Histogram => &mut self.histograms,
+            SeriesKind::Native => &mut self.natives,
         }
     }
 
-    /// Series that may match: all that do, and some that do not. `None`: any may.
-    ///
-    /// Only matchers that an absent label does not satisfy narrow the choice; `le` never does, because
-    /// the buckets of our histograms are derived and not listed here.
-    pub(super) fn candidates(&self, matchers: &[Matcher]) -> Option<Vec<SeriesRef>> {
-        let narrowing = matchers.iter().filter(|m| m.name != "le" && !m.matches(""));
-        let lists = narrowing.map(|m| if m.name == METRIC_NAME { self.by_name(m) } else { self.by_label(m) });
-        lists.min_by_key(|lists| lists.iter().map(|l| l.len()).sum::<usize>()).map(|lists| {
-            let mut all: Vec<SeriesRef> = lists.into_iter().flatten().copied().collect();
-            all.sort_unstable();
-            all.dedup();
-            all
-        })
-    }
-
-    fn by_label(&self, matcher: &Matcher) -> Vec<&[SeriesRef]> {
-        let Some(values) = self.0.get(matcher.name.as_str()) else { return Vec::new() };
-        if matcher.op == MatchOp::Equal {
-            return values.get(matcher.value.as_str()).map(Vec::as_slice).into_iter().collect();
+    /// The series that satisfy all matchers under one of their names at least, by the forms that do.
+    pub(super) fn select<'a>(&'a self, matchers: &[Matcher], labels: &LabelsOf<'a>) -> Vec<(Forms, Vec<SeriesRef>)> {
+        let all: Vec<&Matcher> = matchers.iter().collect();
+        let (of_form, of_series): (Vec<_>, Vec<_>) = all.iter().partition(|m| Forms::is_chosen_by(m));
+        let mut out = vec![(Forms::plain(), self.plain.find(None, &all, labels))];
+        for (kind, postings) in [(SeriesKind::Histogram, &self.histograms), (SeriesKind::Native, &self.natives)] {
+            let metrics = metrics(postings, &of_form).into_iter();
+            let choices = metrics.filter_map(|(name, list)| Some((Forms::of_name(name, kind, &of_form)?, list)));
+            select_of(postings, choices.collect(), &of_series, labels, &mut out);
         }
-        values.iter().filter(|(v, _)| matcher.matches(v)).map(|(_, l)| l.as_slice()).collect()
+        out.retain(|(_, series)| !series.is_empty());
+        out
     }
 
-    /// By the metric's name, or the name of what is derived from it.
-    fn by_name(&self, matcher: &Matcher) -> Vec<&[SeriesRef]> {
-        let Some(names) = self.0.get(METRIC_NAME) else { return Vec::new() };
-        if matcher.op == MatchOp::Equal {
-            let base = SUFFIXES.iter().filter_map(|s| matcher.value.strip_suffix(s));
-            let named = std::iter::once(matcher.value.as_str()).chain(base);
-            return named.filter_map(|n| names.get(n)).map(Vec::as_slice).collect();
-        }
-        let any = |name: &str| matcher.matches(name) || SUFFIXES.iter().any(|s| matcher.matches(&format!("{name}{s}")));
-        names.iter().filter(|(n, _)| any(n)).map(|(_, l)| l.as_slice()).collect()
+    /// The series of a metric, by the name that it is stored under.
+    pub(super) fn of_metric(&self, name: &str) -> impl Iterator<Item = SeriesRef> {
+        let lists = self.postings().into_iter().filter_map(move |p| p.value(METRIC_NAME, name));
+        lists.flat_map(|(_, list)| list.iter().copied())
     }
 
-    /// The series of a metric.
-    pub(super) fn of_metric(&self, name: &str) -> &[SeriesRef] {
-        self.0.get(METRIC_NAME).and_then(|n| n.get(name)).map_or(&[], Vec::as_slice)
+    /// The series of one name, the histograms of ours, those of others.
+    pub(super) fn postings(&self) -> [&Postings; 3] {
+        [&self.plain, &self.histograms, &self.natives]
     }
 
-    /// Each label with each of its values and their series.
-    pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &HashMap<Arc<str>, Vec<SeriesRef>>)> {
-        self.0.iter().map(|(n, v)| (n.as_ref(), v))
+    /// The histograms of ours.
+    pub(super) fn histograms(&self) -> &[SeriesRef] {
+        self.histograms.all()
     }
+}
+
+/// The metrics with four names that may have one that matches.
+fn metrics<'a>(postings: &'a Postings, of_form: &[&Matcher]) -> Vec<(&'a str, &'a [SeriesRef])> {
+    let named = of_form.iter().find(|m| m.name == METRIC_NAME && m.op == MatchOp::Equal);
+    let Some(named) = named else { return postings.values(METRIC_NAME).collect() };
+    let bases = SUFFIXES.iter().filter_map(|s| named.value.strip_suffix(s));
+    let names = std::iter::once(named.value.as_str()).chain(bases);
+    names.filter_map(|name| postings.value(METRIC_NAME, name)).collect()
+}
+
+/// Of metrics with four names, the series that satisfy the matchers of series.
+fn select_of<'a>(
+    postings: &'a Postings,
+    choices: Vec<(Forms, &[SeriesRef])>,
+    of_series: &[&Matcher],
+    labels: &LabelsOf<'a>,
+    out: &mut Vec<(Forms, Vec<SeriesRef>)>,
+) {
+    let any = postings::union(choices.iter().map(|(_, list)| *list));
+    let found = postings.find(Some(any), of_series, labels);
+    out.extend(choices.into_iter().map(|(forms, list)| {
+        let mut series = list.to_vec();
+        postings::intersect(&mut series, &found);
+        (forms, series)
+    }));
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn finds_what_matches() {
-        let mut index = Index::default();
-        let sets = [
-            Labels::metric("x", [("code", "200"), ("route", "/a")]),
-            Labels::metric("x", [("code", "503")]),
-            Labels::metric("y_count", [("code", "200")]),
-        ];
-        sets.iter().enumerate().for_each(|(i, l)| index.insert(i as SeriesRef, l));
-        let find = |matchers: &[Matcher]| index.candidates(matchers);
-        let regex = |n: &str, v: &str| Matcher::new(n, MatchOp::Regex, v).unwrap();
-        assert_eq!(find(&[Matcher::equal("__name__", "x_bucket")]), Some(vec![0, 1]));
-        assert_eq!(find(&[Matcher::equal("__name__", "y_count")]), Some(vec![2]));
-        assert_eq!(find(&[regex("__name__", ".*_count")]), Some(vec![0, 1, 2]));
-        assert_eq!(find(&[Matcher::equal("__name__", "x"), regex("code", "5..")]), Some(vec![1]));
-        assert_eq!(find(&[regex("code", "5..|")]), None);
-        assert_eq!(find(&[Matcher::equal("route", "")]), None);
-        assert_eq!(find(&[Matcher::equal("none", "x")]), Some(vec![]));
-        index.remove(1, &sets[1]);
-        assert_eq!(index.candidates(&[Matcher::equal("__name__", "x")]), Some(vec![0]));
-        assert_eq!(index.candidates(&[Matcher::equal("code", "503")]), Some(vec![]));
-    }
-}
+mod tests;

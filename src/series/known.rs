@@ -1,9 +1,14 @@
 //! What readers other than PromQL ask of the series.
 
+use std::sync::Arc;
+
+use super::limits::LimitUse;
 use crate::base::clock::BoxFuture;
 use crate::base::{Labels, Matcher, Timestamp};
 use crate::promql::{Source, SourceError};
 use crate::sketch::Histogram;
+
+use super::metadata::Metadata;
 
 /// The type of a series, as an exposition names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,6 +19,14 @@ pub enum MetricType {
     Gauge,
     /// A distribution.
     Histogram,
+    /// A distribution of what is there now; its counts go up and down.
+    GaugeHistogram,
+    /// Quantiles that someone else computed.
+    Summary,
+    /// A constant whose labels say something.
+    Info,
+    /// One of several states.
+    StateSet,
     /// Not known.
     Unknown,
 }
@@ -58,6 +71,10 @@ pub struct SeriesStats {
     pub series: usize,
     /// `(metric, series)`, most first.
     pub by_metric: Vec<(String, usize)>,
+    /// Different pairs of a label and a value.
+    pub label_pairs: usize,
+    /// `(label, bytes of its values, once for each series)`, most first.
+    pub memory_by_label: Vec<(String, usize)>,
     /// `(label, distinct values)`, most first.
     pub by_label: Vec<(String, usize)>,
     /// `(label=value, series)`, most first.
@@ -95,6 +112,16 @@ pub trait Known: Source {
     /// How much is kept; each list at most `limit` long.
     fn stats(&self, limit: usize) -> SeriesStats;
 
+    /// The limits of the series and how much of each is used.
+    fn limits(&self) -> Vec<LimitUse> {
+        Vec::new()
+    }
+
     /// The type, unit and help of a metric, when known.
     fn metric_type(&self, metric: &str) -> MetricType;
+
+    /// The family of a metric, and what its sender said of it; `None` when nobody did.
+    fn metadata<'m>(&self, _metric: &'m str) -> Option<(&'m str, Arc<Metadata>)> {
+        None
+    }
 }

@@ -8,7 +8,13 @@
 //! are too many; a report that outlives its key's memory would count as a new view.
 //!
 //! The state is a function of the sequence of reports and settlements alone, each with its entry's time, so a
-//! replay of the journal rebuilds it.
+//! replay of the journal rebuilds it. Therefore the value that a beacon says was sent before it (`prev`) is
+//! only a link of the chain where there is no sequence number: no restart loses the ledger, so nothing ever
+//! has to be taken back on a sender's word.
+//!
+//! A view also ends when the next one begins in its tab. Only the browser knows that; our script says it as
+//! `final` on the last beacon of the view that was left or frozen. A soft navigation leaves a view whose last
+//! values are still to come, so it ends by the pause.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -48,7 +54,7 @@ pub(super) struct Ledger {
     settings: LedgerSettings,
     pending: HashMap<Arc<VitalKey>, Pending>,
     due: BTreeSet<(Timestamp, Arc<VitalKey>)>,
-    settled: HashSet<Arc<VitalKey>>,
+    settled: HashMap<Arc<VitalKey>, Timestamp>,
     settled_order: VecDeque<(Timestamp, Arc<VitalKey>)>,
     forgotten: Timestamp,
     changed: HashSet<Arc<VitalKey>>,
@@ -60,7 +66,7 @@ impl Ledger {
             settings,
             pending: HashMap::new(),
             due: BTreeSet::new(),
-            settled: HashSet::new(),
+            settled: HashMap::new(),
             settled_order: VecDeque::new(),
             forgotten: Timestamp::MIN,
             changed: HashSet::new(),
@@ -69,19 +75,31 @@ impl Ledger {
 
     /// Takes a report; the reason when it does not count.
     pub(super) fn report(&mut self, report: VitalReport, now: Timestamp) -> Result<(), DropReason> {
-        if self.settled.contains(&report.key) {
+        // By its own time, not by whether somebody has cleared up since: a replay must come to the same.
+        if self.settled.get(&report.key).is_some_and(|at| *at + DAY >= now) {
             return Err(DropReason::Late);
         }
-        match self.pending.get_key_value(&report.key).map(|(k, p)| (k.clone(), p)) {
-            None => self.open(report, now),
-            Some((key, present)) => match judge(&present.report, &present.seen, &report) {
-                Verdict::Newer => {
-                    self.revise(&key, report, now);
-                    Ok(())
-                }
-                Verdict::Duplicate => Err(DropReason::Duplicate),
-                Verdict::Older => Err(DropReason::Superseded),
-            },
+        let Some((key, present)) = self.pending.get_key_value(&report.key).map(|(k, p)| (k.clone(), p)) else {
+            return self.open(report, now);
+        };
+        match judge(&present.report, &present.seen, &report) {
+            Verdict::Newer => {
+                self.revise(&key, report, now);
+                Ok(())
+            }
+            Verdict::Duplicate => Err(DropReason::Duplicate),
+            Verdict::Older => {
+                self.note_older(key, &report);
+                Err(DropReason::Superseded)
+            }
+        }
+    }
+
+    /// An older report is a link of the chain, by which others find their place.
+    fn note_older(&mut self, key: Arc<VitalKey>, report: &VitalReport) {
+        if let Some(pending) = self.pending.get_mut(&key).filter(|_| report.sequence.is_none()) {
+            pending.saw(report.value, report.delta);
+            self.changed.insert(key);
         }
     }
 
@@ -91,7 +109,7 @@ impl Ledger {
         }
         let key = Arc::new(report.key.clone());
         let mut pending = Pending { report, first: now, due: now, seen: Seen::new() };
-        pending.saw();
+        pending.saw_present();
         self.insert(key, pending, now);
         Ok(())
     }
@@ -100,7 +118,7 @@ impl Ledger {
         let Some(mut pending) = self.pending.remove(key) else { return };
         self.due.remove(&(pending.due, key.clone()));
         pending.report = report;
-        pending.saw();
+        pending.saw_present();
         self.insert(key.clone(), pending, now);
     }
 
@@ -129,9 +147,8 @@ impl Ledger {
             }
             None => Arc::new(key.clone()),
         };
-        if self.settled.insert(key.clone()) {
-            self.settled_order.push_back((now, key.clone()));
-        }
+        self.settled_order.push_back((now, key.clone()));
+        self.settled.insert(key.clone(), now);
         self.changed.insert(key);
     }
 
@@ -142,8 +159,10 @@ impl Ledger {
                 break;
             }
             if let Some((at, key)) = self.settled_order.pop_front() {
-                self.settled.remove(&key);
-                self.changed.remove(&key);
+                // It may have come and settled again since.
+                if self.settled.get(&key) == Some(&at) {
+                    self.settled.remove(&key);
+                }
                 self.forgotten = at;
             }
         }
@@ -153,11 +172,9 @@ impl Ledger {
     pub(super) fn take_changes(&mut self, now: Timestamp) -> (Vec<(VitalKey, VitalState)>, Timestamp) {
         self.forget(now);
         let changed = std::mem::take(&mut self.changed);
-        let times: HashMap<&Arc<VitalKey>, Timestamp> =
-            self.settled_order.iter().rev().filter(|(_, k)| changed.contains(k)).map(|(t, k)| (k, *t)).collect();
         let state = |key: &Arc<VitalKey>| match self.pending.get(key) {
             Some(pending) => Some(VitalState::Pending(pending.encode())),
-            None => times.get(key).map(|t| VitalState::Settled(*t)),
+            None => self.settled.get(key).map(|t| VitalState::Settled(*t)),
         };
         let states = changed.iter().filter_map(|k| Some((VitalKey::clone(k), state(k)?))).collect();
         (states, self.forgotten)
@@ -178,7 +195,7 @@ impl Ledger {
             }
         }
         settled.sort_unstable();
-        self.settled = settled.iter().map(|(_, k)| k.clone()).collect();
+        self.settled = settled.iter().map(|(at, k)| (k.clone(), *at)).collect();
         self.settled_order = settled.into();
         Ok(())
     }
@@ -194,13 +211,17 @@ impl Ledger {
 }
 
 impl Pending {
-    fn saw(&mut self) {
+    fn saw_present(&mut self) {
         if self.report.sequence.is_none() {
-            if self.seen.len() == SEEN {
-                self.seen.remove(0);
-            }
-            self.seen.push((self.report.value, self.report.delta.unwrap_or(f64::NAN)));
+            self.saw(self.report.value, self.report.delta);
         }
+    }
+
+    fn saw(&mut self, value: f64, delta: Option<f64>) {
+        if self.seen.len() == SEEN {
+            self.seen.remove(0);
+        }
+        self.seen.push((value, delta.unwrap_or(f64::NAN)));
     }
 
     fn encode(&self) -> Vec<u8> {

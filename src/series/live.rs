@@ -75,14 +75,6 @@ impl Live {
             (0..).map(move |i| begin.plus(i * slots)).take_while(move |s| *s <= end).map(Slot::end)
         })
     }
-
-    pub(super) fn first(&self) -> Option<Slot> {
-        self.ranges.first().map(|r| r.0)
-    }
-
-    pub(super) fn any(&self, after: Slot, through: Slot) -> bool {
-        self.within(after, through).next().is_some()
-    }
 }
 
 #[cfg(test)]

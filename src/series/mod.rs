@@ -11,8 +11,10 @@
 //! batch -> plan (slots, limits) -> journal entry, synced -> head -> 2xx
 //!                                                            | every tick, in order
 //!                                      slots that are over -> archive (one commit) -> journal trimmed
-//!                                                            | every two hours
-//!                                      one chunk a series and tier <- ticks removed
+//!                                                            | every ten minutes
+//!                     a page a group with news, in one commit <- ticks removed, data leaves memory
+//!                                                            | every two hours, day, 32 days
+//!                            longer pages, and of the first also coarser ones <- pages removed
 //! ```
 //! One thread ([`writer`]) does everything that changes the head, in one order, so a slot never closes between
 //! the decision that an event belongs to it and the counting. Each journal entry has a number and each change
@@ -20,8 +22,9 @@
 //! the rule that follows, and why nothing is counted twice or not at all wherever the process dies.
 //!
 //! # What lies where
-//! [`plan`] decides, [`entry`] writes it down, [`head`] and [`data`] count, [`tick`] and [`chunk`] are the
-//! stored forms, [`live`] knows when the process lived (so that idle series have samples and downtime has
+//! [`plan`] decides, [`entry`] writes it down, [`head`] and [`data`] count, [`tick`] and [`page`] are the
+//! stored forms ([`chunk`] and [`old`] read those of 0.1), [`groups`] says which series share a page, [`pages`]
+//! which pages are to be made and merged, [`live`] knows when the process lived (so that idle series have samples and downtime has
 //! none), [`ledger`] keeps web vitals until they settle, [`view`] reads, [`cycle`] turns the wheel.
 //!
 //! Absent on purpose: out-of-order samples older than what has closed of their series, exemplars, deletion of
@@ -29,24 +32,35 @@
 
 mod archive;
 pub mod batch;
+mod carry;
 pub mod catalog;
+mod census;
 mod chunk;
 mod codec;
 mod counters;
 mod cycle;
 mod data;
 mod entry;
+mod groups;
 mod head;
 mod index;
 mod journal;
 pub mod known;
+mod lane;
 mod ledger;
+mod limits;
 mod live;
+mod metadata;
 mod native;
+mod number;
+mod old;
 mod open;
+mod page;
+mod pages;
 mod plan;
 mod recorder;
 mod recover;
+mod seal;
 mod settings;
 mod slot;
 mod stream;
@@ -56,19 +70,27 @@ mod view;
 pub mod vitals;
 mod writer;
 
-pub use archive::{Archive, ArchiveError, Restored, SeriesDef, StoredChunk, Tick, Tier, VitalState};
+pub use crate::promql::source::is_stale;
+pub use archive::{
+    Archive, ArchiveError, GroupId, Merge, PageKey, Restored, Scanned, SeriesDef, StoredChunk, StoredPage, Tick, Tier,
+    VitalState,
+};
 pub use batch::{Batch, Delta, Item, Observation, RecordError, Recorded, Recorder};
+pub use carry::{EntryHead, entry_head, rebind_entry};
 pub use catalog::MetricCatalog;
 pub use codec::Corrupt;
 pub use counters::{Counters, Number};
 pub use cycle::{Loop, OwnMetrics};
+pub use groups::Groups;
 pub use journal::{Damage, Journal, JournalError, Replayed, SegmentId};
 pub use known::{Exposed, ExposedValue, Known, MetricType, PendingVital, SeriesStats};
+pub use limits::LimitUse;
+pub use metadata::{Metadata, MetadataRegistry};
 pub use open::open;
 pub use recorder::RecorderHandle;
 pub use recover::{OpenError, Recovery};
 pub use settings::{JournalSync, Keep, Limits, Settings};
-pub use slot::{SLOTS_PER_BLOCK, Slot};
+pub use slot::{SLOTS_PER_BLOCK, SLOTS_PER_DAY, SLOTS_PER_EPOCH, SLOTS_PER_PAGE, Slot};
 pub use total::SeriesKind;
 pub use view::View;
 pub use vitals::{VitalKey, VitalReport};

@@ -76,6 +76,17 @@ pub(super) fn remembered(h: Arc<NativeHistogram>) -> Before {
     (!is_stale(h.sum)).then_some(h)
 }
 
+/// Whether something fell: the sender began anew, or counts in another way.
+pub(super) fn is_reset(before: &NativeHistogram, after: &NativeHistogram) -> bool {
+    let falls = |before: &NativeBuckets, after: &NativeBuckets| !side_fits(before, after, true);
+    after.schema != before.schema
+        || after.zero_threshold.to_bits() != before.zero_threshold.to_bits()
+        || after.count < before.count
+        || after.zero_count < before.zero_count
+        || falls(&before.positive, &after.positive)
+        || falls(&before.negative, &after.negative)
+}
+
 fn counts(h: &NativeHistogram) -> impl Iterator<Item = f64> + '_ {
     let buckets = h.positive.0.iter().chain(&h.negative.0).map(|b| b.1);
     [h.zero_count, h.count].into_iter().chain(buckets)

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use parking_lot::RwLock;
-use tokio::sync::mpsc;
 
 use crate::base::SharedClock;
+use crate::base::steady::DeletionGuard;
 
 use super::MetricCatalog;
 use super::archive::Archive;
@@ -14,6 +14,7 @@ use super::counters::Counters;
 use super::cycle::Loop;
 use super::head::Head;
 use super::journal::Journal;
+use super::lane::lane;
 use super::recorder::RecorderHandle;
 use super::recover::{OpenError, recover};
 use super::settings::Settings;
@@ -34,15 +35,26 @@ pub async fn open(
     let (identity, recovery, segments) = recover(&mut head, archive.as_ref(), journal.as_mut(), &counters).await?;
     counters.head_series.set(head.by_labels.len() as u64);
     counters.pending_vitals.set(head.ledger.pending().len() as u64);
-    let (queue, waiting) = mpsc::channel(settings.queue.max(1));
+    let (lane, waiting) = lane(settings.queue.max(1));
     let shared = Arc::new(Shared { head: RwLock::new(head), counters, settings });
     let writer = Writer::new(shared.clone(), journal, clock.clone(), identity, segments);
     let thread = std::thread::Builder::new().name("journal".into());
     thread.spawn(move || writer.run(waiting)).map_err(OpenError::Thread)?;
     let stopping = Arc::new(AtomicBool::new(false));
     let view = Arc::new(View::new(shared.clone(), archive.clone(), clock.clone()));
-    let handle = RecorderHandle { queue: queue.clone(), stopping: stopping.clone(), shared: shared.clone() };
-    let own =
-        Loop { queue, stopping, shared, archive, clock, own_metrics: None, recovery, waiting: None, expired_at: None };
+    let guard = DeletionGuard::new(recovery.newest);
+    let handle = RecorderHandle { lane: lane.clone(), stopping: stopping.clone(), shared: shared.clone() };
+    let own = Loop {
+        lane,
+        stopping,
+        shared,
+        archive,
+        clock,
+        own_metrics: None,
+        recovery,
+        waiting: None,
+        expired_at: None,
+        guard,
+    };
     Ok((handle, view, own))
 }

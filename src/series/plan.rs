@@ -4,15 +4,19 @@
 //! What depends on the ledger alone (duplicate, superseded, late) is decided when the entry is applied: the
 //! ledger's state is a function of the sequence of entries, so a replay comes to the same.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::{DropReason, LabelMap, Labels, Timestamp};
+use crate::promql::source::is_stale;
 
 use super::batch::{Batch, Delta, Item, Observation, Recorded};
+use super::census::Census;
 use super::entry::{Change, Draft, Settlement};
-use super::head::{Head, SERVICE};
+use super::head::Head;
 use super::index::SeriesRef;
+use super::limits;
+use super::native::stale_marker;
 use super::settings::Limits;
 use super::slot::Slot;
 use super::total::SeriesKind;
@@ -46,7 +50,7 @@ pub(super) struct Planner<'a> {
     now: Timestamp,
     current: Slot,
     fresh_refs: LabelMap<SeriesRef>,
-    fresh_of: HashMap<String, usize>,
+    fresh: Census,
     plan: Plan,
 }
 
@@ -59,14 +63,14 @@ impl<'a> Planner<'a> {
             now,
             current,
             fresh_refs: LabelMap::default(),
-            fresh_of: HashMap::new(),
+            fresh: Census::default(),
             plan: Plan::default(),
         }
     }
 
-    /// The plan for what is due to settle, and for these batches.
-    pub(super) fn run(mut self, batches: Vec<Batch>) -> Plan {
-        self.settle();
+    /// The plan for what was due to settle at `settle_until`, and for these batches.
+    pub(super) fn run(mut self, batches: Vec<Batch>, settle_until: Timestamp) -> Plan {
+        self.settle(settle_until);
         for (i, batch) in batches.into_iter().enumerate() {
             let mut dropped = Recorded::default();
             for item in batch.items {
@@ -87,9 +91,9 @@ impl<'a> Planner<'a> {
         self.plan
     }
 
-    fn settle(&mut self) {
+    fn settle(&mut self, until: Timestamp) {
         let head = self.head;
-        for pending in head.ledger.due(self.now, SETTLE_AT_ONCE) {
+        for pending in head.ledger.due(until, SETTLE_AT_ONCE) {
             let report = &pending.report;
             // Its series was entered with its first report and stays while it waits.
             if let Ok(series) = self.resolve(&report.labels, SeriesKind::Histogram) {
@@ -106,14 +110,21 @@ impl<'a> Planner<'a> {
             Delta::Observe(ref o) if o.is_empty() => return Ok(()),
             Delta::Add(v) => Change::Add(self.slot(item.at, 1), v),
             Delta::Observe(o) => Change::Observe(self.slot(item.at, o.len() as u64), o),
+            Delta::Sample(v) if is_stale(v) && self.is_native(&item.labels) => {
+                Change::Distribution(item.at, Arc::new(stale_marker()))
+            }
             Delta::Sample(v) => Change::Sample(item.at, v),
             Delta::Distribution(h) => Change::Distribution(item.at, h),
         };
         let series = self.resolve(&item.labels, kind(&change))?;
-        if let Change::Sample(at, _) | Change::Distribution(at, _) = &change {
-            self.in_time(series, *at)?;
+        let is_new = match &change {
+            Change::Sample(at, value) => self.in_time(series, *at, Some(*value))?,
+            Change::Distribution(at, _) => self.in_time(series, *at, None)?,
+            Change::Add(..) | Change::Observe(..) => true,
+        };
+        if is_new {
+            self.plan.draft.changes.push((series, change));
         }
-        self.plan.draft.changes.push((series, change));
         Ok(())
     }
 
@@ -138,11 +149,22 @@ impl<'a> Planner<'a> {
         own.min(self.current)
     }
 
-    /// A sample must be newer than what has closed of its series, and not of the future.
-    fn in_time(&self, series: SeriesRef, at: Timestamp) -> Result<(), DropReason> {
-        let closed = self.head.get(series).map_or(Timestamp::MIN, |s| s.closed_sample);
-        let fits = at > closed && Slot::of(at) > self.head.sample_floor && at <= self.now + AHEAD;
-        if fits { Ok(()) } else { Err(DropReason::OutOfRange) }
+    /// A sample must be newer than what has closed of its series, and not of the future. The newest one may
+    /// come again as it was: its sender has not heard our answer. `Ok(false)` is for that.
+    fn in_time(&self, series: SeriesRef, at: Timestamp, value: Option<f64>) -> Result<bool, DropReason> {
+        if at > self.now + AHEAD || Slot::of(at) <= self.head.sample_floor {
+            return Err(DropReason::OutOfRange);
+        }
+        let closed = self.head.get(series).filter(|s| at <= s.closed_sample());
+        let Some(closed) = closed else { return Ok(true) };
+        let same = |(t, v): (Timestamp, f64)| t == at && value.is_some_and(|value| value.to_bits() == v.to_bits());
+        if closed.newest().is_some_and(same) { Ok(false) } else { Err(DropReason::OutOfOrder) }
+    }
+
+    /// Whether these are the labels of a native histogram. Scrapers end one with a plain staleness marker.
+    fn is_native(&self, labels: &Labels) -> bool {
+        let series = self.head.by_labels.get(labels).and_then(|r| self.head.get(*r));
+        series.is_some_and(|s| s.kind == SeriesKind::Native)
     }
 
     fn resolve(&mut self, labels: &Labels, kind: SeriesKind) -> Result<SeriesRef, DropReason> {
@@ -158,21 +180,10 @@ impl<'a> Planner<'a> {
     }
 
     fn create(&mut self, labels: &Labels, kind: SeriesKind) -> Result<SeriesRef, DropReason> {
-        if labels.metric_name().is_empty() {
-            return Err(DropReason::Invalid);
-        }
-        if self.head.by_labels.len() + self.plan.fresh.len() >= self.limits.series {
-            return Err(DropReason::SeriesLimit);
-        }
-        let service = labels.value(SERVICE);
-        if !service.is_empty() {
-            let known = self.head.per_service.get(service).copied().unwrap_or(0);
-            let fresh = self.fresh_of.entry(service.to_owned()).or_default();
-            if known + *fresh >= self.limits.series_per_service {
-                return Err(DropReason::ServiceSeriesLimit);
-            }
-            *fresh += 1;
-        }
+        limits::check_form(labels, kind, self.limits)?;
+        let total = self.head.by_labels.len() + self.plan.fresh.len();
+        limits::check_room(labels, self.head, &self.fresh, total, self.limits)?;
+        self.fresh.enter(labels);
         let r = (self.head.series.len() + self.plan.fresh.len()) as SeriesRef;
         self.plan.fresh.push((labels.clone(), kind));
         self.fresh_refs.insert(labels.clone(), r);

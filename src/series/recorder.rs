@@ -1,9 +1,7 @@
-//! The recorder as its callers see it: a bounded queue in, a ticket out.
+//! The recorder as its callers see it: a bounded lane in, a ticket out.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-
-use tokio::sync::{mpsc, oneshot};
 
 use crate::base::DropReason;
 use crate::base::clock::BoxFuture;
@@ -11,12 +9,13 @@ use crate::base::clock::BoxFuture;
 use super::MetricCatalog;
 use super::batch::{Batch, Delta, RecordError, Recorded, Recorder};
 use super::counters::Counters;
-use super::writer::{Command, Shared};
+use super::lane::{self, Refused};
+use super::writer::{Answers, Shared, ticket};
 
 /// Hands batches to the writer. Cheap to clone.
 #[derive(Clone)]
 pub struct RecorderHandle {
-    pub(super) queue: mpsc::Sender<Command>,
+    pub(super) lane: lane::Sender,
     pub(super) stopping: Arc<AtomicBool>,
     pub(super) shared: Arc<Shared>,
 }
@@ -39,18 +38,29 @@ impl RecorderHandle {
         if batch.is_empty() {
             return Ok(Recorded::default());
         }
-        let permit = match self.queue.try_reserve() {
-            Ok(permit) => permit,
-            Err(mpsc::error::TrySendError::Closed(())) => return Err(RecordError::Stopped),
-            Err(mpsc::error::TrySendError::Full(())) => {
+        let (items, limit) = (batch.items.len() + batch.vitals.len(), self.shared.settings.limits.batch);
+        if items > limit {
+            self.shared.counters.dropped_events(DropReason::TooLarge, events(&batch));
+            return Err(RecordError::TooMany { items, limit });
+        }
+        let (ticket, answers) = ticket();
+        let nudge = match self.lane.record(batch, ticket) {
+            Ok((depth, nudge)) => {
+                self.shared.counters.queue_depth.set(depth as u64);
+                nudge
+            }
+            Err(Refused::Closed) => return Err(RecordError::Stopped),
+            Err(Refused::Full(batch)) => {
                 self.shared.counters.dropped_events(DropReason::Overloaded, events(&batch));
                 return Err(RecordError::Full);
             }
         };
-        let (ticket, outcome) = oneshot::channel();
-        permit.send(Command::Record(batch, ticket));
-        self.shared.counters.queue_depth.set((self.queue.max_capacity() - self.queue.capacity()) as u64);
-        outcome.await.unwrap_or(Err(RecordError::Stopped))
+        if let Some(nudge) = nudge {
+            // Who else is ready on this thread gets into the same entry.
+            tokio::task::yield_now().await;
+            drop(nudge);
+        }
+        answers.await.map_or(Err(RecordError::Stopped), Answers::own)
     }
 }
 

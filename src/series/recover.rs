@@ -13,16 +13,22 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::archive::{Archive, ArchiveError, Restored, StoredChunk};
-use super::chunk::Chunk;
+use crate::base::Timestamp;
+
+use super::archive::{Archive, ArchiveError, Restored, StoredPage};
 use super::codec::Corrupt;
 use super::counters::Counters;
+use super::data::{Data, Series};
 use super::entry::{Change, Dictionary, Entry};
 use super::head::{GRACE, Head};
 use super::index::SeriesRef;
 use super::journal::{Damage, Journal, JournalError, SegmentId};
-use super::slot::{Slot, slots_in};
-use super::tick::{self, TickItem};
+use super::old::{OldTicks, convert_chunks};
+use super::page::Page;
+use super::pages;
+use super::slot::{SLOTS_PER_PAGE, Slot, slots_in};
+use super::stream::Slice;
+use super::tick;
 use super::total::{SeriesKind, Total};
 use super::writer::{SegmentUse, slot_of};
 
@@ -44,7 +50,10 @@ pub enum OpenError {
     #[error("the journal could not be replayed")]
     Journal(#[from] JournalError),
     /// The journal was written for another database.
-    #[error("the journal belongs to another database: give each database a `journal.dir` of its own")]
+    #[error(
+        "the journal belongs to another database, perhaps the one that this is a copy of: \
+         give each database a `journal.dir` of its own, or move the other one's segments away"
+    )]
     ForeignJournal,
     /// The writer's thread could not be started.
     #[error("the journal's thread could not be started")]
@@ -60,17 +69,21 @@ pub struct Recovery {
     pub applied: u64,
     /// Changes and reports whose series could not be known because of damage before them.
     pub lost: u64,
+    /// Entries that were acknowledged and are nowhere: a segment was removed, or damage took them.
+    pub missing: u64,
     /// What could not be read.
     pub damage: Vec<Damage>,
+    /// Up to when something is stored; `None` when nothing is.
+    pub newest: Option<Timestamp>,
 }
 
 /// Puts the archive's state into the head.
-pub(super) fn restore(head: &mut Head, restored: Restored) -> Result<(), OpenError> {
-    let damaged = |what| move |source| OpenError::Damaged { what, source };
-    if let Some(through) = restored.through {
-        head.closed = through;
-        head.memory_from = restored.compacted.map_or(Slot::NONE.block(), |b| b + 1);
-    }
+async fn restore(
+    head: &mut Head,
+    archive: &dyn Archive,
+    restored: Restored,
+    counters: &Counters,
+) -> Result<(), OpenError> {
     head.entry = restored.entry;
     for (first, last) in restored.live {
         Arc::make_mut(&mut head.live).mark_range(first, last);
@@ -78,77 +91,133 @@ pub(super) fn restore(head: &mut Head, restored: Restored) -> Result<(), OpenErr
     for def in restored.series {
         head.insert(def);
     }
-    for chunk in restored.chunks {
-        base_from(head, &chunk).map_err(damaged("a chunk"))?;
+    for stored in restored.heads {
+        go_on_from(head, archive, stored, counters).await?;
     }
-    for data in restored.ticks {
-        for (id, item) in tick::read(&data).map_err(damaged("a tick"))? {
-            closed_again(head, id, item);
+    let Some(through) = restored.through else {
+        head.paged = head.closed;
+        return head.ledger.restore(restored.vitals).map_err(damaged("a web vital"));
+    };
+    let paged = restored.paged;
+    head.paged = paged.unwrap_or(Slot::NONE);
+    let mut old = OldTicks::default();
+    for (tick_through, data) in restored.ticks {
+        match tick::is_old(&data) {
+            true => match tick::read_old(&data) {
+                Ok(items) => old.enter(tick_through, paged, items),
+                Err(error) => lost(counters, tick_through, error),
+            },
+            false => {
+                std::mem::take(&mut old).replay(head, archive).await?;
+                closed_again(head, tick_through, &data, counters);
+            }
         }
     }
-    if let (Some(through), None) = (restored.through, restored.compacted) {
-        head.memory_from = first_block(head).min(through.plus(-slots_in(GRACE)).block());
-    }
-    head.sample_floor = Slot::last_of_block(head.memory_from.max(head.compactable() + 1) - 1);
+    old.replay(head, archive).await?;
+    head.closed = through;
+    head.paged = match head.filled {
+        Some(filled) if head.paged == Slot::NONE => filled.first_of_window(SLOTS_PER_PAGE).plus(-1),
+        Some(_) => head.paged,
+        None => through,
+    };
+    head.sample_floor = through.plus(-slots_in(GRACE));
     head.ledger.restore(restored.vitals).map_err(damaged("a web vital"))
 }
 
-/// The first block that anything restored lies in.
-fn first_block(head: &Head) -> i64 {
-    let data = head.series.iter().filter_map(|s| s.blocks.first()).map(|b| b.index);
-    let lived = head.live.first().map(Slot::block);
-    data.chain(lived).min().unwrap_or(i64::MAX)
+fn damaged(what: &'static str) -> impl Fn(Corrupt) -> OpenError {
+    move |source| OpenError::Damaged { what, source }
 }
 
-/// The cumulative value at the end of the block that was compacted last.
-fn base_from(head: &mut Head, stored: &StoredChunk) -> Result<(), Corrupt> {
-    let Some(series) = head.by_id.get(&stored.series).and_then(|r| head.series.get_mut(*r as usize)) else {
-        return Ok(());
-    };
-    let chunk = Chunk::decode(&stored.bytes)?;
-    let mut sum = chunk.base;
-    for increment in chunk.stream.increments() {
-        Total::add_to(&mut sum, &increment?.1);
+/// Takes the values of a group from its newest page, or from one before if that is damaged.
+async fn go_on_from(
+    head: &mut Head,
+    archive: &dyn Archive,
+    stored: StoredPage,
+    counters: &Counters,
+) -> Result<(), OpenError> {
+    let mut next = Some(stored);
+    while let Some(stored) = next {
+        let key = stored.key;
+        if Page::open(stored).and_then(|page| values(head, &page)).is_ok() {
+            return Ok(());
+        }
+        pages::report(counters, &key);
+        let before = archive.nearest(&[(key.group, key.first.plus(-1))]).await?;
+        next = before.into_iter().flatten().next().filter(|page| page.key.first < key.first);
     }
-    for native in chunk.stream.natives() {
-        series.closed_sample = native?.0;
-    }
-    for sample in chunk.stream.samples() {
-        let sample = sample?;
-        (series.closed_sample, series.newest) = (sample.0, Some(sample));
-    }
-    if let Some(Total::Histogram(h)) = &sum {
-        let bounds = series.bounds.union(h.bounds());
-        series.widen(bounds);
-    }
-    series.base = sum.map(Arc::new);
     Ok(())
 }
 
-fn closed_again(head: &mut Head, id: u64, item: TickItem) {
-    let memory_from = head.memory_from;
-    let Some(series) = head.by_id.get(&id).and_then(|r| head.series.get_mut(*r as usize)) else { return };
-    match item {
-        TickItem::Increments(items) => {
-            for (slot, increment) in items.iter().filter(|(slot, _)| slot.block() >= memory_from) {
-                series.close_increment(*slot, increment);
-            }
-            if let Some(Total::Histogram(h)) = series.base.as_deref() {
-                let bounds = series.bounds.union(h.bounds());
-                series.widen(bounds);
+fn values(head: &mut Head, page: &Page) -> Result<(), Corrupt> {
+    for (id, _) in page.series() {
+        let series = head.by_id.get(&id).and_then(|r| head.series.get_mut(*r as usize));
+        if let Some(series) = series.filter(|s| !s.retired)
+            && let Some(ends) = page.ends(id)?
+        {
+            series.go_on_from(ends);
+        }
+    }
+    Ok(())
+}
+
+/// A tick could not be read.
+fn lost(counters: &Counters, through: Slot, error: Corrupt) {
+    counters.archive_damaged.add(1);
+    tracing::error!(%error, through = %through.end(), "a tick of the archive is damaged and left out");
+}
+
+fn closed_again(head: &mut Head, through: Slot, data: &[u8], counters: &Counters) {
+    let mut again = Again { head, missing: 0 };
+    if let Err(error) = tick::read(data, &mut again) {
+        lost(counters, through, error);
+    }
+    if again.missing > 0 {
+        counters.archive_damaged.add(1);
+        let series = again.missing;
+        tracing::error!(series, through = %through.end(), "samples after a damaged tick are left out until the next page");
+    }
+    head.filled.get_or_insert(through);
+}
+
+/// Closes again what a tick holds.
+struct Again<'a> {
+    head: &'a mut Head,
+    missing: u64,
+}
+
+impl Again<'_> {
+    fn series(&mut self, id: u64) -> Option<&mut Series> {
+        self.head.by_id.get(&id).and_then(|r| self.head.series.get_mut(*r as usize))
+    }
+}
+
+impl tick::Take for Again<'_> {
+    fn increments(&mut self, id: u64, items: Vec<(Slot, Total)>) {
+        let Some(series) = self.series(id) else { return };
+        if let Data::Ours(ours) = &mut series.data {
+            items.iter().for_each(|(slot, increment)| ours.close(*slot, increment));
+            if series.kind == SeriesKind::Histogram {
+                series.widen_to_base();
             }
         }
-        TickItem::Samples(items) => {
-            for (at, value) in items.iter().filter(|(at, _)| Slot::of(*at).block() >= memory_from) {
-                series.close_sample(*at, *value);
-                series.newest = Some((*at, *value));
+    }
+
+    fn slice(&mut self, id: u64, _: SeriesKind, slice: Slice<'_>) {
+        let Some(series) = self.series(id) else { return };
+        let taken = match &mut series.data {
+            Data::Ours(_) => Ok(false),
+            Data::Samples(sent) => {
+                let taken = sent.stream.append_closed(slice);
+                sent.closed = sent.stream.last().map_or(sent.closed, |last| last.0);
+                taken
             }
-        }
-        TickItem::Natives(items) => {
-            for (at, histogram) in items.iter().filter(|(at, _)| Slot::of(*at).block() >= memory_from) {
-                series.close_native(*at, histogram);
+            Data::Natives(sent) => {
+                let taken = sent.stream.append_closed(slice);
+                sent.closed = sent.stream.last_time().unwrap_or(sent.closed);
+                taken
             }
-        }
+        };
+        self.missing += u64::from(taken != Ok(true));
     }
 }
 
@@ -159,6 +228,8 @@ struct Replay<'a> {
     through: Slot,
     entry: u64,
     segment: Option<SegmentId>,
+    /// The number of the last entry that was read.
+    last: Option<u64>,
     dictionary: Dictionary,
     refs: HashMap<u64, SeriesRef>,
     segments: VecDeque<SegmentUse>,
@@ -181,6 +252,7 @@ pub(super) fn replay(
         through,
         entry,
         segment: None,
+        last: None,
         dictionary: Dictionary::default(),
         refs: HashMap::new(),
         segments: VecDeque::new(),
@@ -198,6 +270,7 @@ pub(super) fn replay(
     (found.entries, found.damage) = (replayed.entries, replayed.damage);
     counters.recovered_entries.set(found.entries);
     counters.recovered_damage.set(found.damage.len() as u64);
+    counters.recovered_missing.set(found.missing);
     for damage in &found.damage {
         tracing::warn!(%damage, "a part of the journal could not be read");
     }
@@ -206,15 +279,12 @@ pub(super) fn replay(
 }
 
 /// Before the first tick nothing has closed, however long ago it was that the journal was written: else what
-/// is still open in a block would count as closed, and the block be compacted without it.
+/// is still open would count as closed, and a page be made without it.
 fn reopen(head: &mut Head) {
-    let increments = head.series.iter().filter_map(|s| s.near.first()).map(|(slot, _)| *slot);
-    let samples = head.series.iter().filter_map(|s| s.open_samples.first()).map(|(at, _)| Slot::of(*at));
-    let natives = head.series.iter().filter_map(|s| s.open_natives.first()).map(|(at, _)| Slot::of(*at));
-    if let Some(first) = increments.chain(samples).chain(natives).min() {
+    if let Some(first) = head.series.iter().filter_map(Series::first_open).min() {
         head.closed = head.closed.min(first.plus(-1));
     }
-    head.memory_from = head.memory_from.min(head.closed.plus(1).block());
+    head.paged = head.closed;
 }
 
 impl Replay<'_> {
@@ -236,7 +306,8 @@ impl Replay<'_> {
             return;
         }
         let newer = entry.number > self.entry;
-        self.head.entry = self.head.entry.max(entry.number);
+        self.follows(entry.number);
+        self.found.newest = self.found.newest.max(Some(entry.at));
         self.lived(&entry);
         for (number, settlement) in entry.settlements {
             if newer {
@@ -258,6 +329,25 @@ impl Replay<'_> {
         if let Some(segment) = self.segments.back_mut() {
             segment.last_entry = segment.last_entry.max(entry.number);
         }
+    }
+
+    /// Entries are numbered without gaps, and the journal has all that are later than the archive's last.
+    fn follows(&mut self, number: u64) {
+        let after = self.last.unwrap_or(self.entry);
+        self.last = Some(number);
+        let missing = number.saturating_sub(after + 1);
+        if missing > 0 {
+            let segment = self.segment.unwrap_or_default();
+            tracing::error!(
+                missing,
+                "entries {} to {} are missing before segment {segment} goes on: what they held is lost unless the \
+                 missing segment can be put back into the journal's folder before the next start",
+                after + 1,
+                number - 1
+            );
+            self.found.missing += missing;
+        }
+        self.head.entry = self.head.entry.max(number);
     }
 
     /// The process lived at this entry; and since the one before, unless it had started anew.
@@ -316,10 +406,14 @@ pub(super) async fn recover(
     journal: &mut dyn Journal,
     counters: &Counters,
 ) -> Result<(u128, Recovery, VecDeque<SegmentUse>), OpenError> {
-    let restored = archive.load().await?;
+    let mut restored = archive.load().await?;
     let (identity, through) = (restored.archive, restored.through);
-    restore(head, restored)?;
-    let (found, segments) = replay(head, identity, through, journal, counters)?;
+    if convert_chunks(archive, &restored.series, counters).await? {
+        restored = archive.load().await?;
+    }
+    restore(head, archive, restored, counters).await?;
+    let (mut found, segments) = replay(head, identity, through, journal, counters)?;
+    found.newest = found.newest.max(through.map(Slot::end));
     Arc::make_mut(&mut head.live).interrupt();
     Ok((identity, found, segments))
 }

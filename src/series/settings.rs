@@ -31,6 +31,16 @@ pub struct Limits {
     pub series: usize,
     /// Live series of one `service_name`.
     pub series_per_service: usize,
+    /// Live series of one metric.
+    pub series_per_metric: usize,
+    /// Labels of one series, `__name__` included.
+    pub labels_per_series: usize,
+    /// The longest label name, bytes.
+    pub label_name_bytes: usize,
+    /// The longest label value, bytes.
+    pub label_value_bytes: usize,
+    /// Items and reports of one request.
+    pub batch: usize,
     /// Web vitals that have not settled.
     pub pending_vitals: usize,
     /// Settled web vitals that are remembered so that late reports are known as such.
@@ -44,6 +54,8 @@ pub struct Settings {
     pub journal_dir: PathBuf,
     /// When an entry counts as written.
     pub sync: JournalSync,
+    /// The most bytes that the journal may hold.
+    pub journal_max_bytes: u64,
     /// Retention.
     pub keep: Keep,
     /// Limits.
@@ -64,10 +76,16 @@ impl Default for Settings {
         Self {
             journal_dir: PathBuf::from("./plimsoll-data"),
             sync: JournalSync::Always,
+            journal_max_bytes: 1 << 30,
             keep: Keep { resolution_10s: 2 * DAY, resolution_5m: 90 * DAY, resolution_1h: 400 * DAY },
             limits: Limits {
                 series: 200_000,
                 series_per_service: 20_000,
+                series_per_metric: 50_000,
+                labels_per_series: 40,
+                label_name_bytes: 128,
+                label_value_bytes: 1024,
+                batch: 100_000,
                 pending_vitals: 200_000,
                 settled_vitals: 1_000_000,
             },

@@ -7,17 +7,33 @@ use crate::base::time::millis;
 
 use super::TICK;
 
+/// How many slots the first page of what closed has: ten minutes.
+pub const SLOTS_PER_PAGE: i64 = 60;
 /// How many slots one block has: two hours.
 pub const SLOTS_PER_BLOCK: i64 = 720;
+/// How many slots a day has.
+pub const SLOTS_PER_DAY: i64 = 8_640;
+/// How many slots the longest page has: 32 days.
+pub const SLOTS_PER_EPOCH: i64 = 32 * SLOTS_PER_DAY;
 
 /// One step of time. Slot `i` is `(i * TICK, (i + 1) * TICK]`: its end belongs to it and stamps its sample, so
 /// that the samples of a selection `(start, end]` are made of the events in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(i64);
 
+/// Before every slot that can hold something.
+impl Default for Slot {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
 impl Slot {
     /// Before every slot that can hold something.
     pub const NONE: Self = Self(i64::MIN / 100_000);
+
+    /// After every slot that can hold something.
+    pub const LAST: Self = Self(i64::MAX / 100_000);
 
     /// The slot with this number.
     pub const fn new(index: i64) -> Self {
@@ -62,6 +78,16 @@ impl Slot {
     /// The last slot of the step (`step` a multiple of [`TICK`](super::TICK)) that holds it.
     pub fn last_of_step(self, step: Duration) -> Self {
         let slots = slots_in(step);
+        Self((self.0.div_euclid(slots) + 1) * slots - 1)
+    }
+
+    /// The first slot of the window of so many slots that holds it; windows are counted from the epoch.
+    pub const fn first_of_window(self, slots: i64) -> Self {
+        Self(self.0.div_euclid(slots) * slots)
+    }
+
+    /// The last slot of the window of so many slots that holds it.
+    pub const fn last_of_window(self, slots: i64) -> Self {
         Self((self.0.div_euclid(slots) + 1) * slots - 1)
     }
 

@@ -1,16 +1,24 @@
 //! Everything together: a recorder, a loop and a view on storage that can be made to fail or to stop.
 
+mod clock;
 mod crash;
+mod damage;
+mod faults;
+mod listing;
 mod natives;
+mod order;
 mod reading;
 mod restart;
+mod size;
+mod tiers;
+mod vitals;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::archive::{Restored, StoredChunk};
+use super::archive::{GroupId, Merge, PageKey, Restored, Scanned, StoredChunk, StoredPage};
 use super::cycle::Loop;
 use super::head::Head;
 use super::recover::recover;
@@ -48,6 +56,8 @@ fn batch(items: impl Into<Vec<Item>>) -> Batch {
 /// The whole of it without threads, so that a test can stop it between any two steps.
 struct Rig {
     clock: ManualClock,
+    /// The time as the service sees it.
+    time: SharedClock,
     writer: Writer,
     shared: Arc<Shared>,
     view: View,
@@ -69,16 +79,40 @@ impl Rig {
         settings: Settings,
         clock: &ManualClock,
         archive: Arc<dyn Archive>,
+        journal: Box<dyn Journal>,
+    ) -> Result<Self, OpenError> {
+        Self::start_on(settings, clock, Arc::new(clock.clone()), archive, journal).await
+    }
+
+    /// On a clock that follows no step back, as the service does.
+    async fn steady(
+        settings: Settings,
+        clock: &ManualClock,
+        archive: Arc<dyn Archive>,
+        journal: Box<dyn Journal>,
+    ) -> Self {
+        let steady = Arc::new(SteadyClock::new(Arc::new(clock.clone())));
+        let rig = Self::start_on(settings, clock, steady.clone(), archive, journal).await.unwrap();
+        if let Some(newest) = rig.found.newest {
+            steady.not_before(newest);
+        }
+        rig
+    }
+
+    async fn start_on(
+        settings: Settings,
+        clock: &ManualClock,
+        time: SharedClock,
+        archive: Arc<dyn Archive>,
         mut journal: Box<dyn Journal>,
     ) -> Result<Self, OpenError> {
         let counters = Arc::new(Counters::default());
-        let mut head = Head::new(&settings, MetricCatalog::default(), clock.now());
+        let mut head = Head::new(&settings, MetricCatalog::default(), time.now());
         let (identity, found, segments) = recover(&mut head, archive.as_ref(), journal.as_mut(), &counters).await?;
         let shared = Arc::new(Shared { head: parking_lot::RwLock::new(head), counters, settings });
-        let shared_clock: crate::base::SharedClock = Arc::new(clock.clone());
-        let writer = Writer::new(shared.clone(), journal, shared_clock.clone(), identity, segments);
-        let view = View::new(shared.clone(), archive.clone(), shared_clock);
-        Ok(Self { clock: clock.clone(), writer, shared, view, archive, found })
+        let writer = Writer::new(shared.clone(), journal, time.clone(), identity, segments);
+        let view = View::new(shared.clone(), archive.clone(), time.clone());
+        Ok(Self { clock: clock.clone(), time, writer, shared, view, archive, found })
     }
 
     async fn memory() -> (Self, MemoryArchive, MemoryJournal) {
@@ -92,30 +126,42 @@ impl Rig {
         self.writer.commit(vec![batch]).remove(0).unwrap()
     }
 
-    /// Closes, archives and trims.
+    /// Closes, archives, trims and makes pages until nothing is left to close.
     async fn tick(&mut self, everything: bool) {
-        if let Some(tick) = self.writer.close(everything) {
+        assert!(self.page().await);
+        while let Some(tick) = self.writer.close(everything) {
             self.archive.append_tick(&tick).await.unwrap();
             self.writer.archived(tick.through, tick.entry);
+            assert!(self.page().await);
         }
     }
 
-    /// Compacts and expires as the loop does.
+    /// Makes pages as the loop does, if they are due; whether that went well.
+    async fn page(&self) -> bool {
+        self.keeper().page().await
+    }
+
+    /// Merges and expires as the loop does.
     async fn compact(&self) {
-        let (queue, _queue) = tokio::sync::mpsc::channel(1);
-        let mut own = Loop {
-            queue,
+        let mut own = self.keeper();
+        own.merge().await;
+        own.expire(self.time.now()).await;
+    }
+
+    fn keeper(&self) -> Loop {
+        let (lane, _writer) = super::lane::lane(1);
+        Loop {
+            lane,
             stopping: Arc::default(),
             shared: self.shared.clone(),
             archive: self.archive.clone(),
-            clock: Arc::new(self.clock.clone()),
+            clock: self.time.clone(),
             own_metrics: None,
             recovery: Recovery::default(),
             waiting: None,
             expired_at: None,
-        };
-        own.compact().await;
-        own.expire(self.clock.now()).await;
+            guard: crate::base::steady::DeletionGuard::new(None),
+        }
     }
 
     fn advance(&self, seconds: u64) {
@@ -123,8 +169,21 @@ impl Rig {
     }
 
     fn now(&self) -> Timestamp {
-        self.clock.now()
+        self.time.now()
+    }
+
+    /// A query's one number, now.
+    async fn query(&self, expression: &str) -> Option<f64> {
+        let view = View::new(self.shared.clone(), self.archive.clone(), self.time.clone());
+        let engine = LocalEngine::with_clock(Arc::new(view), self.time.clone());
+        let answer = engine.instant(expression, self.now(), &QueryOptions::default()).await.unwrap();
+        match answer.value {
+            Value::Vector(samples) if samples.len() <= 1 => samples.first().and_then(|s| s.float()),
+            other => panic!("{expression}: {other:?}"),
+        }
     }
 }
 
 use crate::base::Clock;
+use crate::base::{SharedClock, SteadyClock};
+use crate::promql::{Engine, LocalEngine, QueryOptions, Value};

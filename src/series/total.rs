@@ -21,6 +21,11 @@ impl SeriesKind {
         matches!(self, Self::Counter | Self::Histogram)
     }
 
+    /// Whether one stored series appears as `x`, `x_count`, `x_sum` and, with exact bounds, `x_bucket`.
+    pub const fn has_four_names(self) -> bool {
+        matches!(self, Self::Histogram | Self::Native)
+    }
+
     /// Its number in stored form.
     pub const fn number(self) -> u8 {
         match self {

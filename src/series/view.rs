@@ -8,11 +8,14 @@
 //! `+Inf`, `x_bucket{le}`. A series that left memory and came back is two stored series with the same labels;
 //! readers see one, whose counter was reset.
 
+mod archived;
 mod exact;
 mod forms;
+mod listing;
 mod points;
 mod taken;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,15 +24,23 @@ use crate::base::{Labels, Matcher, SharedClock, Timestamp};
 use crate::promql::{Selection, SeriesSamples, Source, SourceError, source::is_stale};
 use crate::sketch::Histogram;
 
+pub(super) use forms::Forms;
+
 use super::archive::Archive;
 use super::counters::Counters;
+use super::data::Data;
 use super::index::SUFFIXES;
 use super::known::{Exposed, ExposedValue, Known, MetricType, PendingVital, SeriesStats};
+use super::limits::{self, LimitUse};
+use super::metadata::{Metadata, MetadataRegistry};
 use super::total::{SeriesKind, Total};
 use super::writer::Shared;
+use archived::Archived;
 
 /// A foreign sample is a present value for this long (Prometheus's lookback).
 const LOOKBACK: Duration = Duration::from_secs(300);
+/// Groups whose pages a read has in memory at once.
+const GROUPS_AT_ONCE: usize = 16;
 /// A read that would load more samples than this is refused.
 const MAX_SAMPLES: usize = 50_000_000;
 
@@ -38,11 +49,12 @@ pub struct View {
     shared: Arc<Shared>,
     archive: Arc<dyn Archive>,
     clock: SharedClock,
+    registry: Arc<MetadataRegistry>,
 }
 
 impl View {
     pub(super) fn new(shared: Arc<Shared>, archive: Arc<dyn Archive>, clock: SharedClock) -> Self {
-        Self { shared, archive, clock }
+        Self { shared, archive, clock, registry: Arc::default() }
     }
 
     /// The health of the series in numbers.
@@ -57,19 +69,25 @@ impl View {
 
     async fn samples(&self, selection: &Selection) -> Result<Vec<SeriesSamples>, SourceError> {
         let taken = taken::Taken::new(&self.shared, &selection.matchers, self.clock.now())?;
-        let chunks = taken.archived(self.archive.as_ref(), selection).await?;
-        let mut budget = MAX_SAMPLES;
-        let mut out = Vec::new();
-        for series in &taken.series {
-            points::samples(&taken, series, chunks.of(series.id), selection, &mut budget, &mut out)?;
-        }
-        Ok(points::join(out))
+        self.samples_of(&taken, selection).await
     }
 
-    /// Through the samples: whether a series has one in the range is what is asked, and only they know.
-    async fn label_sets(&self, selection: &Selection) -> Result<Vec<Labels>, SourceError> {
-        let samples = self.samples(selection).await?;
-        Ok(samples.into_iter().map(|s| s.labels).collect())
+    /// A few groups at a time, so that no more of the archive is in memory than that.
+    async fn samples_of(&self, taken: &taken::Taken, selection: &Selection) -> Result<Vec<SeriesSamples>, SourceError> {
+        let mut budget = MAX_SAMPLES;
+        let mut out = Vec::new();
+        let mut rest = taken.series.as_slice();
+        while !rest.is_empty() {
+            let count = rest.chunk_by(|a, b| a.group == b.group).take(GROUPS_AT_ONCE).map(<[_]>::len).sum();
+            let (some, later) = rest.split_at(count);
+            let counters = &self.shared.counters;
+            let archived = Archived::read(self.archive.as_ref(), counters, taken, some, selection).await?;
+            for series in some {
+                points::samples(taken, series, &archived, selection, &mut budget, &mut out)?;
+            }
+            rest = later;
+        }
+        Ok(points::join(out))
     }
 }
 
@@ -79,11 +97,27 @@ impl Source for View {
     }
 
     fn series<'a>(&'a self, selection: &'a Selection) -> BoxFuture<'a, Result<Vec<Labels>, SourceError>> {
-        Box::pin(self.label_sets(selection))
+        Box::pin(std::future::ready(Ok(listing::label_sets(&self.shared.head.read(), selection))))
+    }
+
+    fn label_names<'a>(&'a self, selection: &'a Selection) -> BoxFuture<'a, Result<BTreeSet<String>, SourceError>> {
+        Box::pin(std::future::ready(Ok(listing::label_names(&self.shared.head.read(), selection))))
+    }
+
+    fn label_values<'a>(
+        &'a self,
+        name: &'a str,
+        selection: &'a Selection,
+    ) -> BoxFuture<'a, Result<BTreeSet<String>, SourceError>> {
+        Box::pin(std::future::ready(Ok(listing::label_values(&self.shared.head.read(), name, selection))))
     }
 }
 
 impl Known for View {
+    fn metadata<'m>(&self, metric: &'m str) -> Option<(&'m str, Arc<Metadata>)> {
+        self.registry.of(metric)
+    }
+
     fn exposition(&self, now: Timestamp) -> Vec<Exposed> {
         let head = self.shared.head.read();
         let mut out: Vec<Exposed> = head.series.iter().filter(|s| !s.retired).filter_map(|s| exposed(s, now)).collect();
@@ -125,41 +159,48 @@ impl Known for View {
     }
 
     fn stats(&self, limit: usize) -> SeriesStats {
-        let head = self.shared.head.read();
-        let mut stats = SeriesStats { series: head.by_labels.len(), ..SeriesStats::default() };
-        for (name, values) in head.index.pairs() {
-            stats.by_label.push((name.to_owned(), values.len()));
-            for (value, series) in values {
-                if name == crate::base::METRIC_NAME {
-                    stats.by_metric.push((value.to_string(), series.len()));
-                }
-                stats.by_pair.push((format!("{name}={value}"), series.len()));
-            }
-        }
-        for list in [&mut stats.by_metric, &mut stats.by_label, &mut stats.by_pair] {
-            list.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-            list.truncate(limit);
-        }
-        stats
+        listing::stats(&self.shared.head.read(), limit)
+    }
+
+    fn limits(&self) -> Vec<LimitUse> {
+        limits::in_use(&self.shared.head.read(), &self.shared.counters, &self.shared.settings)
     }
 
     fn metric_type(&self, metric: &str) -> MetricType {
         let head = self.shared.head.read();
         let of = |name: &str| {
-            let series = head.index.of_metric(name).iter().filter_map(|r| head.get(*r));
+            let series = head.index.of_metric(name).filter_map(|r| head.get(r));
             series.max_by_key(|s| !s.retired).map(|s| s.kind)
         };
         match of(metric) {
             Some(SeriesKind::Counter) => MetricType::Counter,
             Some(SeriesKind::Histogram) => MetricType::Histogram,
-            Some(SeriesKind::Sample) => foreign_type(metric),
-            Some(SeriesKind::Native) => MetricType::Histogram,
+            Some(SeriesKind::Sample) => self.told_type(metric).unwrap_or_else(|| foreign_type(metric)),
+            Some(SeriesKind::Native) => self.told_type(metric).unwrap_or(MetricType::Histogram),
             None => {
                 let bases = SUFFIXES.iter().filter_map(|s| metric.strip_suffix(s));
                 let histograms = [Some(SeriesKind::Histogram), Some(SeriesKind::Native)];
                 let derived = bases.into_iter().any(|b| histograms.contains(&of(b)));
                 if derived { MetricType::Counter } else { MetricType::Unknown }
             }
+        }
+    }
+}
+
+impl View {
+    /// What senders say of metrics goes here.
+    pub fn registry(&self) -> &Arc<MetadataRegistry> {
+        &self.registry
+    }
+
+    /// The type that a sender told. The parts of a histogram or summary only grow.
+    fn told_type(&self, metric: &str) -> Option<MetricType> {
+        let (family, told) = self.registry.of(metric)?;
+        match told.kind {
+            MetricType::Unknown => None,
+            MetricType::Histogram | MetricType::Summary if family != metric => Some(MetricType::Counter),
+            MetricType::GaugeHistogram if family != metric => Some(MetricType::Gauge),
+            kind => Some(kind),
         }
     }
 }
@@ -175,10 +216,19 @@ fn foreign_type(metric: &str) -> MetricType {
     }
 }
 
+/// Whether a Prometheus scraped this series and sent it on. It is not exposed: that Prometheus may scrape us as
+/// well, and would send what it read here back under new labels (`exported_job`), again and again.
+fn is_scraped_elsewhere(labels: &Labels) -> bool {
+    labels.get("job").is_some() && labels.get("instance").is_some()
+}
+
 fn exposed(series: &super::data::Series, now: Timestamp) -> Option<Exposed> {
     let value = match series.kind {
         SeriesKind::Sample => {
-            let (at, value) = series.newest?;
+            if is_scraped_elsewhere(&series.labels) {
+                return None;
+            }
+            let (at, value) = series.newest()?;
             if is_stale(value) || now.since(at) >= LOOKBACK {
                 return None;
             }
@@ -189,10 +239,13 @@ fn exposed(series: &super::data::Series, now: Timestamp) -> Option<Exposed> {
         }
         // What others keep as native histograms has no classic bounds that a text exposition could show.
         SeriesKind::Native => return None,
-        SeriesKind::Counter | SeriesKind::Histogram => match series.total()? {
-            Total::Counter(v) => ExposedValue::Counter(v),
-            Total::Histogram(h) => ExposedValue::Histogram(Box::new(h)),
-        },
+        SeriesKind::Counter | SeriesKind::Histogram => {
+            let Data::Ours(ours) = &series.data else { return None };
+            match ours.total()? {
+                Total::Counter(v) => ExposedValue::Counter(v),
+                Total::Histogram(h) => ExposedValue::Histogram(Box::new(h)),
+            }
+        }
     };
     Some(Exposed { labels: series.labels.clone(), value })
 }

@@ -1,4 +1,8 @@
 //! Web-vitals reports: one id is reported again and again, up and down; the last report counts.
+//!
+//! A view is a key of its own for each kind of navigation: a page restored from the back/forward cache and a
+//! soft navigation have new ids, so they are populations of their own (label `navigation_type`), and nothing
+//! of them revises the view before.
 
 use crate::base::{Labels, Timestamp};
 
@@ -36,7 +40,7 @@ pub struct VitalReport {
     pub labels: Labels,
 }
 
-/// What a report is to the one before it.
+/// What a report is to the present one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// Newer: it replaces.
@@ -47,15 +51,20 @@ pub(super) enum Verdict {
     Older,
 }
 
-/// The values a sender without sequence numbers has reported, newest last: `(value, delta)`.
+/// What a sender without sequence numbers has reported, as `(value, delta)`; the present one among them.
+/// A report without a delta has NaN there, which is like nothing.
 pub(super) type Seen = Vec<(f64, f64)>;
 
 /// Judges a report against the present one.
 ///
-/// With sequence numbers on both sides the higher is newer. Without, a report names the one before it by
-/// `value - delta`: one that continues the present value is newer (also when the same pair was seen
-/// before: INP goes up, down and up again); one that was seen, or that the present one continues, or that
-/// opens the chain when the chain is longer already, is old. What the chain does not decide, arrival does.
+/// With sequence numbers on both sides the higher is newer. Without, each report names the value before it
+/// by `value - delta`, and the reports of one key form a chain:
+/// - one that continues the present value is newer, also when the same pair was seen before (INP goes up,
+///   down and up again);
+/// - one that fills a gap of the chain, right after or right before a report that is known, comes before the
+///   present one, because all that is known does.
+///
+/// What the chain does not decide, arrival does: a sender that lost a beacon on the way goes on counting.
 pub(super) fn judge(present: &VitalReport, seen: &Seen, report: &VitalReport) -> Verdict {
     if let (Some(have), Some(new)) = (present.sequence, report.sequence) {
         return match new.cmp(&have) {
@@ -68,18 +77,47 @@ pub(super) fn judge(present: &VitalReport, seen: &Seen, report: &VitalReport) ->
         return Verdict::Duplicate;
     }
     let Some(delta) = report.delta else { return Verdict::Newer };
-    let same = |a: f64, b: f64| (a - b).abs() <= tolerance(&report.key.metric);
-    let before = report.value - delta;
-    if same(before, present.value) {
-        return Verdict::Newer;
+    let chain = Chain { seen, tolerance: tolerance(&report.key.metric) };
+    if chain.same(report.value - delta, present.value) {
+        Verdict::Newer
+    } else if seen.contains(&(report.value, delta)) {
+        Verdict::Duplicate
+    } else if present.delta.is_some() && chain.fills_a_gap(report.value, report.value - delta) {
+        Verdict::Older
+    } else {
+        Verdict::Newer
     }
-    if seen.contains(&(report.value, delta)) {
-        return Verdict::Duplicate;
+}
+
+/// The known part of a key's chain. It begins at 0, before the first report.
+struct Chain<'a> {
+    seen: &'a Seen,
+    tolerance: f64,
+}
+
+impl Chain<'_> {
+    fn same(&self, a: f64, b: f64) -> bool {
+        (a - b).abs() <= self.tolerance
     }
-    let Some(present_delta) = present.delta else { return Verdict::Newer };
-    let present_before = present.value - present_delta;
-    let opens = same(before, 0.0) && !same(present_before, 0.0);
-    if same(present_before, report.value) || opens { Verdict::Older } else { Verdict::Newer }
+
+    /// Whether a known report has this value.
+    fn has(&self, value: f64) -> bool {
+        self.seen.iter().any(|(v, _)| self.same(*v, value))
+    }
+
+    /// Whether a known report comes right after this value.
+    fn goes_on_from(&self, value: f64) -> bool {
+        self.seen.iter().any(|(v, delta)| self.same(v - delta, value))
+    }
+
+    /// Whether a report belongs right after the beginning or a known report whose successor is missing, or
+    /// right before one whose predecessor is missing.
+    fn fills_a_gap(&self, value: f64, before: f64) -> bool {
+        let opens = self.same(before, 0.0);
+        let after = (opens || self.has(before)) && !self.goes_on_from(before);
+        let ahead = !self.same(value, 0.0) && self.goes_on_from(value) && !self.has(value);
+        after || ahead || (opens && self.same(value, 0.0))
+    }
 }
 
 /// How far two values may lie apart and still be one: half a millisecond, CLS a millionth.

@@ -1,14 +1,14 @@
 //! Storage in memory: for tests and for `demo` runs that are to leave nothing behind.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
 use crate::base::clock::BoxFuture;
 use crate::series::{
-    Archive, ArchiveError, Journal, JournalError, Replayed, Restored, SLOTS_PER_BLOCK, SegmentId, SeriesDef, Slot,
-    StoredChunk, Tick, Tier, VitalKey, VitalState,
+    Archive, ArchiveError, GroupId, Journal, JournalError, Merge, PageKey, Replayed, Restored, Scanned, SegmentId,
+    SeriesDef, Slot, StoredChunk, StoredPage, Tick, Tier, VitalKey, VitalState,
 };
 
 /// An archive that ends with the process. Clones share what they hold.
@@ -19,11 +19,12 @@ pub struct MemoryArchive(Arc<Mutex<Contents>>);
 struct Contents {
     through: Option<Slot>,
     entry: u64,
-    compacted: Option<i64>,
+    paged: Option<Slot>,
     series: BTreeMap<u64, SeriesDef>,
     live: Vec<(Slot, Slot)>,
     ticks: BTreeMap<Slot, Vec<u8>>,
-    chunks: BTreeMap<(u64, i64, Tier), Vec<u8>>,
+    pages: BTreeMap<(GroupId, Tier, Slot), StoredPage>,
+    horizons: Option<[Slot; 3]>,
     vitals: HashMap<VitalKey, VitalState>,
 }
 
@@ -41,9 +42,9 @@ impl Contents {
         }
         (self.through, self.entry) = (Some(tick.through), tick.entry);
         self.series.extend(tick.series.iter().map(|def| (def.id, def.clone())));
-        for id in &tick.retired {
+        for (id, listed) in &tick.retired {
             if let Some(def) = self.series.get_mut(id) {
-                def.retired = true;
+                def.retired = Some(*listed);
             }
         }
         for (first, last) in &tick.live {
@@ -60,33 +61,67 @@ impl Contents {
         self.vitals.retain(|_, state| !matches!(state, VitalState::Settled(at) if *at <= gone));
     }
 
-    fn stored(&self, series: u64, block: i64) -> Option<StoredChunk> {
-        let mut tiers = self.chunks.range((series, block, Tier::Seconds10)..=(series, block, Tier::Hour1));
-        tiers.next().map(|((_, _, tier), bytes)| StoredChunk { series, block, tier: *tier, bytes: bytes.clone() })
+    fn add(&mut self, pages: &[StoredPage]) {
+        self.pages.extend(pages.iter().map(|p| ((p.key.group, p.key.tier, p.key.first), p.clone())));
     }
 
-    fn blocks(&self, series: u64, first: i64, last: i64) -> Vec<i64> {
-        let range = self.chunks.range((series, first, Tier::Seconds10)..=(series, last, Tier::Hour1));
-        let mut blocks: Vec<i64> = range.map(|((_, block, _), _)| *block).collect();
-        blocks.dedup();
-        blocks
+    /// The newest page of a group at the finest tier that has one.
+    fn head(&self, group: GroupId) -> Option<StoredPage> {
+        let of_tier = |tier| {
+            let pages = self.pages.range((group, tier, Slot::NONE)..=(group, tier, Slot::new(i64::MAX)));
+            pages.map(|(_, page)| page).next_back()
+        };
+        let newest = Tier::ALL.into_iter().find_map(of_tier)?;
+        Some(StoredPage { body: Vec::new(), ..newest.clone() })
     }
 
-    fn nearest(&self, series: u64, block: i64) -> Option<StoredChunk> {
-        let before = self.blocks(series, i64::MIN, block).last().copied();
-        let found = before.or_else(|| self.blocks(series, block, i64::MAX).first().copied());
-        found.and_then(|block| self.stored(series, block))
-    }
-
-    fn expire(&mut self, before: &[(Tier, i64)]) -> Vec<u64> {
-        let kept = |(_, block, tier): &(u64, i64, Tier)| !before.iter().any(|(t, b)| t == tier && block < b);
-        self.chunks.retain(|key, _| kept(key));
-        if let Some(oldest) = before.iter().map(|(_, block)| *block).min() {
-            self.live.retain(|(_, last)| last.index() >= oldest.saturating_mul(SLOTS_PER_BLOCK));
+    fn mergeable(&self, merge: Merge, through: Slot, groups: usize) -> Vec<StoredPage> {
+        let fits = |p: &&StoredPage| p.key.tier == merge.tier && p.key.slots == merge.slots;
+        let Some(oldest) = self.pages.values().filter(fits).map(|p| p.key.first).min() else { return Vec::new() };
+        let (first, last) = (oldest.first_of_window(merge.into), oldest.last_of_window(merge.into));
+        if last > through {
+            return Vec::new();
         }
-        let there: Vec<u64> = self.chunks.keys().map(|(series, ..)| *series).collect();
-        let gone = self.series.values().filter(|d| d.retired && !there.contains(&d.id)).map(|d| d.id);
-        let gone: Vec<u64> = gone.collect();
+        let found = self.pages.values().filter(fits).filter(|p| first <= p.key.first && p.key.first <= last);
+        let found: Vec<&StoredPage> = found.collect();
+        let by_group = found.chunk_by(|a, b| a.key.group == b.key.group).take(groups);
+        by_group.flatten().map(|p| (*p).clone()).collect()
+    }
+
+    fn scan(&self, groups: &[GroupId], first: Slot, last: Slot) -> Scanned {
+        let horizons = self.horizons.unwrap_or([Slot::NONE; 3]);
+        let (mut pages, mut last) = (Vec::new(), last);
+        for (tier, horizon) in Tier::ALL.into_iter().zip(horizons) {
+            let from = first.max(horizon.plus(1));
+            let overlaps = |p: &&StoredPage| p.key.tier == tier && p.key.first <= last && p.key.last() >= from;
+            pages.extend(self.pages.values().filter(overlaps).filter(|p| groups.contains(&p.key.group)).cloned());
+            last = last.min(horizon);
+        }
+        pages.sort_by_key(|p| p.key);
+        Scanned { pages, horizons }
+    }
+
+    fn nearest(&self, group: GroupId, slot: Slot) -> Option<StoredPage> {
+        let horizons = self.horizons.unwrap_or([Slot::NONE; 3]);
+        let of_group = || self.pages.values().filter(|p| p.key.group == group);
+        let before = of_group().filter(|p| p.key.first <= slot);
+        let rank = |p: &StoredPage| std::cmp::Reverse(p.key.tier.rank(slot, horizons));
+        let reach = |p: &&StoredPage| (p.key.last().min(slot), rank(p), p.key.first);
+        let after = || of_group().filter(|p| p.key.first > slot).min_by_key(|p| (p.key.first, p.key.tier));
+        before.max_by_key(reach).or_else(after).cloned()
+    }
+
+    fn expire(&mut self, through: [Slot; 3]) -> Vec<u64> {
+        let of = |tier: Tier| through.get(usize::from(tier.number())).copied().unwrap_or(Slot::NONE);
+        self.pages.retain(|_, p| p.key.last() > of(p.key.tier) || p.key.slots < crate::series::SLOTS_PER_BLOCK);
+        let before = self.horizons.unwrap_or([Slot::NONE; 3]);
+        self.horizons = Some(std::array::from_fn(|i| before[i].max(through[i])));
+        let oldest = through.into_iter().min().unwrap_or(Slot::NONE);
+        self.live.retain(|(_, last)| *last > oldest);
+        let listed =
+            |d: &SeriesDef, until: Slot| self.pages.values().any(|p| p.key.group == d.group && p.key.first <= until);
+        let gone = self.series.values().filter(|d| d.retired.is_some_and(|until| until <= oldest && !listed(d, until)));
+        let gone: Vec<u64> = gone.map(|d| d.id).collect();
         gone.iter().for_each(|id| drop(self.series.remove(id)));
         gone
     }
@@ -96,16 +131,17 @@ impl Archive for MemoryArchive {
     fn load(&self) -> BoxFuture<'_, Result<Restored, ArchiveError>> {
         Box::pin(async move {
             let c = self.0.lock();
-            let chunks = c.compacted.map(|b| c.series.keys().filter_map(|id| c.stored(*id, b)).collect());
+            let groups: BTreeSet<GroupId> =
+                c.series.values().filter(|d| d.retired.is_none()).map(|d| d.group).collect();
             Ok(Restored {
                 archive: 1,
                 through: c.through,
                 entry: c.entry,
-                compacted: c.compacted,
+                paged: c.paged,
                 series: c.series.values().cloned().collect(),
                 live: c.live.clone(),
-                chunks: chunks.unwrap_or_default(),
-                ticks: c.ticks.values().cloned().collect(),
+                heads: groups.into_iter().filter_map(|g| c.head(g)).collect(),
+                ticks: c.ticks.iter().map(|(through, data)| (*through, data.clone())).collect(),
                 vitals: c.vitals.iter().map(|(k, s)| (k.clone(), s.clone())).collect(),
             })
         })
@@ -118,45 +154,70 @@ impl Archive for MemoryArchive {
         })
     }
 
-    fn put_chunks<'a>(&'a self, chunks: &'a [StoredChunk]) -> BoxFuture<'a, Result<(), ArchiveError>> {
+    fn put_pages<'a>(&'a self, through: Slot, pages: &'a [StoredPage]) -> BoxFuture<'a, Result<(), ArchiveError>> {
         Box::pin(async move {
-            let new = chunks.iter().map(|c| ((c.series, c.block, c.tier), c.bytes.clone()));
-            self.0.lock().chunks.extend(new);
+            let mut c = self.0.lock();
+            c.add(pages);
+            c.paged = c.paged.max(Some(through));
+            c.ticks.retain(|tick, _| *tick > through);
             Ok(())
         })
     }
 
-    fn finish_block(&self, block: i64) -> BoxFuture<'_, Result<(), ArchiveError>> {
+    fn mergeable(
+        &self,
+        merge: Merge,
+        through: Slot,
+        groups: usize,
+    ) -> BoxFuture<'_, Result<Vec<StoredPage>, ArchiveError>> {
+        Box::pin(async move { Ok(self.0.lock().mergeable(merge, through, groups)) })
+    }
+
+    fn merge<'a>(
+        &'a self,
+        sources: &'a [PageKey],
+        merged: &'a [StoredPage],
+    ) -> BoxFuture<'a, Result<(), ArchiveError>> {
         Box::pin(async move {
             let mut c = self.0.lock();
-            c.compacted = c.compacted.max(Some(block));
-            c.ticks.retain(|through, _| *through > Slot::last_of_block(block));
+            sources.iter().for_each(|key| drop(c.pages.remove(&(key.group, key.tier, key.first))));
+            c.add(merged);
             Ok(())
         })
     }
 
     fn scan<'a>(
         &'a self,
-        series: &'a [u64],
-        first: i64,
-        last: i64,
-    ) -> BoxFuture<'a, Result<Vec<StoredChunk>, ArchiveError>> {
+        groups: &'a [GroupId],
+        first: Slot,
+        last: Slot,
+    ) -> BoxFuture<'a, Result<Scanned, ArchiveError>> {
+        Box::pin(async move { Ok(self.0.lock().scan(groups, first, last)) })
+    }
+
+    fn nearest<'a>(
+        &'a self,
+        places: &'a [(GroupId, Slot)],
+    ) -> BoxFuture<'a, Result<Vec<Option<StoredPage>>, ArchiveError>> {
         Box::pin(async move {
             let c = self.0.lock();
-            let of = |id: u64| c.blocks(id, first, last).into_iter().map(move |b| (id, b));
-            Ok(series.iter().flat_map(|id| of(*id)).filter_map(|(id, b)| c.stored(id, b)).collect())
+            Ok(places.iter().map(|(group, slot)| c.nearest(*group, *slot)).collect())
         })
     }
 
-    fn nearest<'a>(&'a self, series: &'a [u64], block: i64) -> BoxFuture<'a, Result<Vec<StoredChunk>, ArchiveError>> {
-        Box::pin(async move {
-            let c = self.0.lock();
-            Ok(series.iter().filter_map(|id| c.nearest(*id, block)).collect())
-        })
+    fn expire<'a>(&'a self, through: [Slot; 3]) -> BoxFuture<'a, Result<Vec<u64>, ArchiveError>> {
+        Box::pin(async move { Ok(self.0.lock().expire(through)) })
     }
 
-    fn expire<'a>(&'a self, before: &'a [(Tier, i64)]) -> BoxFuture<'a, Result<Vec<u64>, ArchiveError>> {
-        Box::pin(async move { Ok(self.0.lock().expire(before)) })
+    fn old_chunks(&self) -> BoxFuture<'_, Result<Vec<StoredChunk>, ArchiveError>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn convert<'a>(&'a self, _: i64, pages: &'a [StoredPage]) -> BoxFuture<'a, Result<(), ArchiveError>> {
+        Box::pin(async move {
+            self.0.lock().add(pages);
+            Ok(())
+        })
     }
 }
 
@@ -210,7 +271,9 @@ impl Journal for MemoryJournal {
 
     fn trim(&mut self, through: SegmentId) -> Result<(), JournalError> {
         let present = self.segment();
-        self.0.lock().retain(|id, _| *id > through || *id == present);
+        let mut segments = self.0.lock();
+        segments.retain(|id, _| *id > through || *id == present);
+        segments.range_mut(..=through).for_each(|(_, entries)| entries.clear());
         Ok(())
     }
 }
@@ -222,13 +285,13 @@ pub(crate) async fn contract(archive: &dyn Archive) {
     use crate::series::SeriesKind;
 
     let first = archive.load().await.unwrap();
-    assert_eq!((first.through, first.entry, first.compacted), (None, 0, None));
+    assert_eq!((first.through, first.entry, first.paged), (None, 0, None));
     let labels = Labels::metric("x", [("route", "/\"ä\"")]);
     let key = |id: &str| VitalKey { site: "shop".into(), id: id.into(), metric: "LCP".into() };
     let tick = Tick {
         through: Slot::new(719),
         entry: 7,
-        series: vec![SeriesDef { id: 1, labels, kind: SeriesKind::Histogram, retired: false }],
+        series: vec![SeriesDef { id: 1, group: 7, labels, kind: SeriesKind::Histogram, retired: None }],
         retired: vec![],
         live: vec![(Slot::new(700), Slot::new(719))],
         data: vec![1, 2, 3],
@@ -246,7 +309,7 @@ pub(crate) async fn contract(archive: &dyn Archive) {
         through: Slot::new(721),
         entry: 8,
         series: vec![],
-        retired: vec![1],
+        retired: vec![(1, Slot::new(659))],
         live: vec![(Slot::new(720), Slot::new(720)), (Slot::new(721), Slot::new(721))],
         data: vec![5],
         vitals: vec![(key("a"), VitalState::Settled(Timestamp::from_secs(20)))],
@@ -257,32 +320,61 @@ pub(crate) async fn contract(archive: &dyn Archive) {
     loaded.vitals.sort_by(|a, b| a.0.cmp(&b.0));
     assert_eq!(loaded.archive, first.archive);
     assert_eq!((loaded.through, loaded.entry), (Some(Slot::new(721)), 8));
-    assert_eq!(loaded.series, [SeriesDef { retired: true, ..tick.series[0].clone() }]);
+    assert_eq!(loaded.series, [SeriesDef { retired: Some(Slot::new(659)), ..tick.series[0].clone() }]);
     assert_eq!(loaded.live, [(Slot::new(700), Slot::new(721))]);
-    assert_eq!(loaded.ticks, [vec![1, 2, 3], vec![5]]);
+    assert_eq!(loaded.ticks, [(Slot::new(719), vec![1, 2, 3]), (Slot::new(721), vec![5])]);
     let settled = |s| VitalState::Settled(Timestamp::from_secs(s));
     assert_eq!(loaded.vitals, [(key("a"), settled(20)), (key("c"), settled(9))]);
-    chunks_contract(archive).await;
+    pages_contract(archive).await;
 }
 
 #[cfg(test)]
-async fn chunks_contract(archive: &dyn Archive) {
-    let chunk = |series, block, tier, byte| StoredChunk { series, block, tier, bytes: vec![byte] };
-    let (fine, coarse) = (Tier::Seconds10, Tier::Hour1);
-    let chunks = [chunk(1, 0, fine, 1), chunk(1, 0, coarse, 2), chunk(1, 2, coarse, 3), chunk(2, 5, fine, 4)];
-    archive.put_chunks(&chunks).await.unwrap();
-    archive.put_chunks(&[chunk(1, 0, fine, 7)]).await.unwrap();
-    archive.finish_block(0).await.unwrap();
+async fn pages_contract(archive: &dyn Archive) {
+    use crate::series::{SLOTS_PER_BLOCK as BLOCK, SLOTS_PER_DAY as DAY, SLOTS_PER_PAGE as PAGE};
+    let page = |group, tier, first, slots, byte| StoredPage {
+        key: PageKey { group, tier, first: Slot::new(first), slots },
+        head: vec![byte],
+        body: vec![byte, byte],
+    };
+    let (fine, coarse) = (Tier::Seconds10, Tier::Minutes5);
+    let pages = [page(7, fine, 0, PAGE, 1), page(7, fine, 660, PAGE, 2), page(8, fine, 0, PAGE, 3)];
+    archive.put_pages(Slot::new(719), &pages).await.unwrap();
     let loaded = archive.load().await.unwrap();
-    assert_eq!((loaded.compacted, loaded.ticks), (Some(0), vec![vec![5]]));
-    assert_eq!(loaded.chunks, [chunk(1, 0, fine, 7)]);
-    let scanned = archive.scan(&[1, 2], 0, 4).await.unwrap();
-    assert_eq!(scanned, [chunk(1, 0, fine, 7), chunk(1, 2, coarse, 3)]);
-    let nearest = archive.nearest(&[1, 2, 3], 1).await.unwrap();
-    assert_eq!(nearest, [chunk(1, 0, fine, 7), chunk(2, 5, fine, 4)]);
-    assert_eq!(archive.expire(&[(fine, 1), (coarse, 0)]).await.unwrap(), Vec::<u64>::new());
-    assert_eq!(archive.scan(&[1], 0, 0).await.unwrap(), [chunk(1, 0, coarse, 2)]);
-    assert_eq!(archive.expire(&[(fine, 1), (coarse, 9)]).await.unwrap(), [1]);
+    assert_eq!((loaded.paged, loaded.ticks), (Some(Slot::new(719)), vec![(Slot::new(721), vec![5])]));
+    // The only series of group 7 has retired; nobody needs its values.
+    assert_eq!(loaded.heads, []);
+    archive.put_pages(Slot::new(779), &[page(8, fine, 720, PAGE, 4)]).await.unwrap();
+    // The oldest window that is over, group by group.
+    let merge = Merge { tier: fine, slots: PAGE, into: BLOCK };
+    assert_eq!(archive.mergeable(merge, Slot::new(718), 9).await.unwrap(), []);
+    assert_eq!(archive.mergeable(merge, Slot::new(719), 1).await.unwrap(), pages[..2]);
+    let merged = [page(7, fine, 0, BLOCK, 5), page(7, coarse, 0, BLOCK, 6)];
+    archive.merge(&[pages[0].key, pages[1].key], &merged).await.unwrap();
+    assert_eq!(archive.mergeable(merge, Slot::new(719), 1).await.unwrap(), pages[2..]);
+    archive.merge(&[pages[2].key], &[page(8, fine, 0, BLOCK, 7)]).await.unwrap();
+    assert_eq!(archive.mergeable(merge, Slot::new(800), 1).await.unwrap(), []);
+    // The finest there is.
+    let scanned = archive.scan(&[7, 9], Slot::new(700), Slot::new(2000)).await.unwrap();
+    assert_eq!(scanned.pages, merged[..1]);
+    assert_eq!(archive.scan(&[7], Slot::new(720), Slot::new(2000)).await.unwrap().pages, []);
+    let nearest =
+        archive.nearest(&[(7, Slot::new(9999)), (8, Slot::new(719)), (9, Slot::new(1)), (8, Slot::new(-5))]).await;
+    let found = [Some(merged[0].clone()), Some(page(8, fine, 0, BLOCK, 7)), None, Some(page(8, fine, 0, BLOCK, 7))];
+    assert_eq!(nearest.unwrap(), found);
+    // A tier expires; what is not merged stays.
+    assert_eq!(archive.expire([Slot::new(1439), Slot::NONE, Slot::NONE]).await.unwrap(), Vec::<u64>::new());
+    let scanned = archive.scan(&[7, 8], Slot::new(0), Slot::new(2000)).await.unwrap();
+    assert_eq!(scanned.pages, merged[1..]);
+    assert_eq!(scanned.horizons, [Slot::new(1439), Slot::NONE, Slot::NONE]);
+    // Where a tier has expired, a coarser one knows more: the longer page may have lost its beginning.
+    let (cut, whole) = (page(9, coarse, 0, DAY, 8), page(9, Tier::Hour1, 0, DAY, 9));
+    archive.merge(&[], &[cut.clone(), whole.clone()]).await.unwrap();
+    assert_eq!(archive.nearest(&[(9, Slot::new(700))]).await.unwrap(), [Some(cut.clone())]);
+    let expired = [Slot::new(1439), Slot::new(1439), Slot::NONE];
+    assert_eq!(archive.expire(expired).await.unwrap(), Vec::<u64>::new());
+    let nearest = archive.nearest(&[(9, Slot::new(700)), (9, Slot::new(1440))]).await.unwrap();
+    assert_eq!(nearest, [Some(whole), Some(cut)]);
+    assert_eq!(archive.expire([Slot::new(1439); 3]).await.unwrap(), [1]);
     assert!(archive.load().await.unwrap().series.is_empty());
 }
 

@@ -41,6 +41,9 @@ pub const CATALOGUE: &[Metric] = &[
     gauge("plimsoll_series", &[], "Live series in memory."),
     counter("plimsoll_series_dropped_total", &["reason"], "Events that were not recorded, by reason."),
     counter("plimsoll_series_late_total", &[], "Events whose slot had closed and that were counted on arrival."),
+    gauge("plimsoll_limit_used", &["limit"], "How much of a limit is used, in its own unit."),
+    gauge("plimsoll_limit_allowed", &["limit"], "The limit."),
+    counter("plimsoll_limit_refused_total", &["limit"], "Events that were refused because of a limit."),
     gauge("plimsoll_vitals_pending", &[], "Web vitals that have not settled."),
     counter("plimsoll_vitals_settled_total", &[], "Web vitals that have settled."),
     counter("plimsoll_journal_commits_total", &[], "Group commits of the journal."),
@@ -48,8 +51,21 @@ pub const CATALOGUE: &[Metric] = &[
     counter("plimsoll_journal_errors_total", &[], "Commits that failed."),
     counter("plimsoll_journal_commit_seconds_total", &[], "Time spent in commits."),
     gauge("plimsoll_journal_queue_length", &[], "Batches that wait for the journal."),
+    gauge(
+        "plimsoll_journal_missing_entries",
+        &[],
+        "Acknowledged entries that the last start found nowhere: a lost or damaged segment.",
+    ),
     counter("plimsoll_archive_ticks_total", &[], "Ticks that were archived."),
     counter("plimsoll_archive_errors_total", &[], "Commits of the archive that failed; each is tried again."),
+    // The clock.
+    counter("plimsoll_clock_steps_total", &["direction"], "How often the wall clock was set: back, forward."),
+    gauge("plimsoll_clock_lead_seconds", &[], "By how much our time is ahead of a wall clock that was set back."),
+    counter(
+        "plimsoll_archive_damaged_total",
+        &[],
+        "Pages and ticks of the archive that could not be read and were left out.",
+    ),
     // Evaluation.
     counter("plimsoll_evaluations_total", &[], "Evaluations of all objectives."),
     gauge("plimsoll_evaluation_duration_seconds", &[], "How long the last evaluation took."),

@@ -31,8 +31,8 @@ async fn server(server: ServerSettings) -> Server {
     let address = listener.local_addr().unwrap();
     let world = World::new(Settings::default(), plimsoll::ingest::Settings::default());
     let stop = CancellationToken::new();
-    let router = plimsoll::http::router(world.api.clone());
-    let serving = tokio::spawn(plimsoll::http::serve(listener, router, server, stop.clone()));
+    let front = plimsoll::http::Front::new(world.api.clone());
+    let serving = tokio::spawn(plimsoll::http::serve(listener, front, server, stop.clone()));
     Server { address, world, stop, serving }
 }
 

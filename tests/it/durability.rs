@@ -1,5 +1,7 @@
 //! What was acknowledged survives SIGKILL, and is counted once.
 
+mod fast;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;

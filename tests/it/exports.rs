@@ -16,7 +16,7 @@ fn shipped() -> Vec<PathBuf> {
     let files = std::fs::read_dir(root().join("alert-rules")).unwrap().map(|e| e.unwrap().path());
     let mut files: Vec<PathBuf> = files.filter(|f| f.extension().is_some_and(|e| e == "yaml")).collect();
     files.sort();
-    assert_eq!(files.len(), 6, "{files:?}");
+    assert_eq!(files.len(), 7, "{files:?}");
     files
 }
 

@@ -1,3 +1,5 @@
+mod clock;
+
 use super::*;
 use crate::alert::model::{Action, Objectives, OnCall};
 use crate::alert::testkit::{Rig, START, api_latency, on_call, shop};

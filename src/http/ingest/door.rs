@@ -1,11 +1,10 @@
 //! What every body passes before it is looked at, cheapest first: declared length, type, key, origin,
 //! rate; then it is read, capped, and unpacked, capped. Every refusal is counted.
 
-use axum::body::Body;
-use axum::extract::Request;
+use axum::body::HttpBody;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, Request, StatusCode, header};
 
 use crate::base::DropReason;
 use crate::base::bounded::{self, Encoding, UnpackError};
@@ -13,6 +12,11 @@ use crate::http::auth::{self, Claimed};
 use crate::http::limits::{self, BodyError};
 use crate::http::{Api, Problem, client, same_origin};
 use crate::ingest::{Endpoint, Sender};
+
+/// A body as it comes in: from the connection, or through the router.
+pub trait Incoming: HttpBody<Data = Bytes, Error: Into<axum::BoxError>> + Send + Unpin + 'static {}
+
+impl<B: HttpBody<Data = Bytes, Error: Into<axum::BoxError>> + Send + Unpin + 'static> Incoming for B {}
 
 /// What one path takes.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +40,8 @@ pub enum Size {
     Body,
     /// So many bytes, packed and unpacked.
     Fixed(usize),
+    /// As `limits.remote_write_body` says; packed by Snappy unless it says otherwise.
+    RemoteWrite,
 }
 
 /// A body that passed.
@@ -65,7 +71,7 @@ impl Refusal {
 
 impl Door {
     /// Lets a request in, or counts and explains why not.
-    pub async fn pass(&self, api: &Api, request: Request) -> Result<Arrival, Problem> {
+    pub async fn pass<B: Incoming>(&self, api: &Api, request: Request<B>) -> Result<Arrival, Problem> {
         let (parts, body) = request.into_parts();
         let limits = &api.edge().settings.limits;
         let result = match self.check_head(api, &parts) {
@@ -99,7 +105,10 @@ impl Door {
             return Err(too_large(format!("the body is larger than {limit} bytes")));
         }
         self.check_type(headers)?;
-        let encoding = encoding(headers)?;
+        let encoding = match self.size {
+            Size::RemoteWrite => remote_write_encoding(headers)?,
+            _ => encoding(headers)?,
+        };
         if !self.browser {
             let refusal = |problem| Refusal { reason: DropReason::ForbiddenOrigin, problem };
             same_origin::check(headers).map_err(refusal)?;
@@ -126,22 +135,24 @@ impl Door {
             Size::Beacon => (limits.beacon, limits.unpacked_beacon),
             Size::Body => (limits.body, limits.unpacked),
             Size::Fixed(bytes) => (bytes, bytes),
+            Size::RemoteWrite => (limits.remote_write_body, limits.remote_write_body),
         }
     }
 
     fn check_type(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         let value = headers.get(header::CONTENT_TYPE).map_or(Some(""), |v| v.to_str().ok()).unwrap_or("?");
-        let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        if self.types.contains(&essence.as_str()) {
+        let essence = value.split(';').next().unwrap_or_default().trim();
+        if self.types.iter().any(|t| t.eq_ignore_ascii_case(essence)) {
             return Ok(());
         }
         let taken: Vec<&str> = self.types.iter().copied().filter(|t| !t.is_empty()).collect();
+        let essence = essence.to_ascii_lowercase();
         let shown = bounded::cut(&essence, 60);
         let detail = format!("content type {shown:?} is not taken here; send {}", taken.join(" or "));
         Err(Refusal::new(DropReason::UnsupportedType, StatusCode::UNSUPPORTED_MEDIA_TYPE, detail))
     }
 
-    async fn read(&self, api: &Api, body: Body, encoding: Encoding) -> Result<Bytes, Refusal> {
+    async fn read<B: Incoming>(&self, api: &Api, body: B, encoding: Encoding) -> Result<Bytes, Refusal> {
         let (limit, unpacked) = self.sizes(api);
         let timeout = api.edge().settings.limits.body_timeout;
         let body = limits::read(body, limit, &api.clock, timeout).await.map_err(|error| match &error {
@@ -160,16 +171,29 @@ impl Door {
 
 /// How the body is packed; one encoding at most.
 fn encoding(headers: &HeaderMap) -> Result<Encoding, Refusal> {
-    let value = headers.get(header::CONTENT_ENCODING).map_or("identity", |v| v.to_str().unwrap_or("?"));
+    let Some(value) = headers.get(header::CONTENT_ENCODING) else { return Ok(Encoding::Identity) };
+    let value = value.to_str().unwrap_or("?");
     match value.trim().to_ascii_lowercase().as_str() {
         "identity" | "" => Ok(Encoding::Identity),
         "gzip" | "x-gzip" => Ok(Encoding::Gzip),
         "zstd" => Ok(Encoding::Zstd),
-        _ => {
-            let detail = "this content encoding is not taken; send gzip, zstd or none";
-            Err(Refusal::new(DropReason::UnsupportedType, StatusCode::UNSUPPORTED_MEDIA_TYPE, detail))
-        }
+        _ => Err(unsupported("this content encoding is not taken; send gzip, zstd or none")),
     }
+}
+
+/// The same for remote write, where a sender that says nothing means Snappy.
+fn remote_write_encoding(headers: &HeaderMap) -> Result<Encoding, Refusal> {
+    let value = headers.get(header::CONTENT_ENCODING).map_or("snappy", |v| v.to_str().unwrap_or("?"));
+    match value.trim().to_ascii_lowercase().as_str() {
+        "snappy" => Ok(Encoding::Snappy),
+        "zstd" => Ok(Encoding::Zstd),
+        "identity" => Ok(Encoding::Identity),
+        _ => Err(unsupported("this content encoding is not taken; send snappy (its block format), zstd or identity")),
+    }
+}
+
+fn unsupported(detail: &str) -> Refusal {
+    Refusal::new(DropReason::UnsupportedType, StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
 }
 
 fn too_large(detail: String) -> Refusal {
@@ -177,8 +201,12 @@ fn too_large(detail: String) -> Refusal {
 }
 
 fn too_many(wait: std::time::Duration) -> Refusal {
-    let problem = Problem::of(StatusCode::TOO_MANY_REQUESTS, "too many requests; send less often").retry_after(wait);
-    Refusal { reason: DropReason::RateLimited, problem }
+    Refusal { reason: DropReason::RateLimited, problem: too_often(wait) }
+}
+
+/// What a sender hears that sends faster than it may.
+pub fn too_often(wait: std::time::Duration) -> Problem {
+    Problem::of(StatusCode::TOO_MANY_REQUESTS, "too many requests; send less often").retry_after(wait)
 }
 
 fn refused_key(reason: DropReason) -> Refusal {
@@ -196,6 +224,11 @@ pub fn key_problem(reason: DropReason) -> Problem {
 }
 
 impl Arrival {
+    /// The service that the sender's key stands for.
+    pub fn service(&self) -> Option<&str> {
+        self.service.as_deref()
+    }
+
     /// The query of the path; empty when there is none.
     pub fn query(&self) -> &str {
         self.parts.uri.query().unwrap_or_default()
@@ -210,7 +243,8 @@ impl Arrival {
             _ => None,
         };
         let site = self.query().split('&').find_map(|p| p.strip_prefix("site=")).unwrap_or_default();
-        Sender { user_agent: text("user-agent"), mobile, site, service: self.service.as_deref() }
+        let private = text("sec-gpc") == "1";
+        Sender { user_agent: text("user-agent"), mobile, site, service: self.service.as_deref(), private }
     }
 
     /// Whether the sender may send for a site: it has a key, or the site is one.

@@ -13,8 +13,10 @@ use crate::series::RecordError;
 
 use super::door::key_problem;
 
-/// How long senders should wait when the journal cannot take more.
+/// How long senders should wait when the journal cannot take more,
 const WAIT: Duration = Duration::from_secs(1);
+/// and when it cannot be written: whoever can free space needs a while.
+const WAIT_FOR_DISK: Duration = Duration::from_secs(10);
 
 /// 204 when nothing was wrong; 200 with the errors when something was; 400 or 422 when everything was.
 pub fn reply(result: Result<Outcome, IntakeError>) -> Response {
@@ -23,6 +25,7 @@ pub fn reply(result: Result<Outcome, IntakeError>) -> Response {
         Ok(outcome) if outcome.is_refused() => refused(&outcome).into_response(),
         Ok(outcome) => Json(outcome).into_response(),
         Err(IntakeError::Refused(reason)) => key_problem(reason).with("reason", reason.as_str()).into_response(),
+        Err(IntakeError::Record(error @ RecordError::TooMany { .. })) => too_many(&error).into_response(),
         Err(IntakeError::Record(error)) => unavailable(&error).into_response(),
     };
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -44,16 +47,19 @@ fn refused(outcome: &Outcome) -> Problem {
     Problem::of(status, detail).with("reason", reason.as_str()).with("accepted", 0).with("rejected", rejected)
 }
 
+fn too_many(error: &RecordError) -> Problem {
+    Problem::of(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()).with("reason", error.reason().as_str())
+}
+
 /// Nothing was stored; the sender keeps its data and comes again.
-fn unavailable(error: &RecordError) -> Problem {
-    if let RecordError::Journal(cause) = error {
-        tracing::error!(%cause, "the journal could not be written; nothing is accepted");
-    }
-    let detail = match error {
-        RecordError::Full => "the journal cannot take more now; send again",
-        RecordError::Stopped => "the service is stopping; send again",
-        RecordError::Journal(_) => "the journal cannot be written; send again later",
+pub fn unavailable(error: &RecordError) -> Problem {
+    let (detail, wait) = match error {
+        // Answered before: it will not fit later.
+        RecordError::TooMany { .. } => ("the request brings too many items", WAIT),
+        RecordError::Full => ("the journal cannot take more now; send again", WAIT),
+        RecordError::Stopped => ("the service is stopping; send again", WAIT),
+        RecordError::Journal(_) => ("the journal cannot be written; send again later", WAIT_FOR_DISK),
     };
     let problem = Problem::of(StatusCode::SERVICE_UNAVAILABLE, detail).with("reason", DropReason::Overloaded.as_str());
-    problem.retry_after(WAIT)
+    problem.retry_after(wait)
 }

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use crate::http::Api;
 use crate::ingest::Endpoint;
 
-use super::door::{Door, Size};
+use super::door::{Door, Incoming, Size};
 use super::reply::reply;
 
 /// Types that a page cannot send without a preflight, which this path does not answer.
@@ -17,9 +17,14 @@ const DOOR: Door = Door {
     size: Size::Body,
 };
 
-/// Takes timings.
+/// The route.
 pub async fn post(State(api): State<Api>, request: Request) -> Response {
-    match DOOR.pass(&api, request).await {
+    take(&api, request).await
+}
+
+/// Takes timings.
+pub async fn take<B: Incoming>(api: &Api, request: http::Request<B>) -> Response {
+    match DOOR.pass(api, request).await {
         Ok(arrival) => reply(api.edge().intake.timings(&arrival.body, &arrival.sender(), api.clock.now()).await),
         Err(problem) => problem.into_response(),
     }

@@ -20,9 +20,11 @@ pub(super) async fn label_values(
     }
     let sets = matchers::parse_all(&params)?;
     let limit = params.limit()?;
-    let series = matchers::find_series(&api, &params, sets).await?;
-    let values: BTreeSet<&str> = series.iter().filter_map(|labels| labels.get(&name)).collect();
-    Ok(Reply::limited(values.into_iter().map(str::to_owned).collect(), limit))
+    let mut values = BTreeSet::new();
+    for selection in matchers::selections(&params, sets)? {
+        values.extend(api.known.label_values(&name, &selection).await?);
+    }
+    Ok(Reply::limited(values.into_iter().collect(), limit))
 }
 
 #[cfg(test)]

@@ -13,9 +13,11 @@ use crate::http::Api;
 pub(super) async fn labels(State(api): State<Api>, params: Params) -> Result<Reply<Vec<String>>, ApiError> {
     let sets = matchers::parse_all(&params)?;
     let limit = params.limit()?;
-    let series = matchers::find_series(&api, &params, sets).await?;
-    let names: BTreeSet<&str> = series.iter().flat_map(|labels| labels.iter().map(|(name, _)| name)).collect();
-    Ok(Reply::limited(names.into_iter().map(str::to_owned).collect(), limit))
+    let mut names = BTreeSet::new();
+    for selection in matchers::selections(&params, sets)? {
+        names.extend(api.known.label_names(&selection).await?);
+    }
+    Ok(Reply::limited(names.into_iter().collect(), limit))
 }
 
 #[cfg(test)]

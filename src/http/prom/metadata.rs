@@ -1,4 +1,8 @@
-//! `GET /api/v1/metadata`: types of metrics. Help and unit are not kept and stay empty.
+//! `GET /api/v1/metadata`: types of metrics; help and unit where a sender said them.
+//!
+//! As in Prometheus, the parts of a histogram or summary (`_bucket`, `_count`, `_sum`) that someone described are
+//! listed under their family. What nobody described is listed by its own name, with the type that we know or
+//! that its name tells.
 
 use std::collections::BTreeMap;
 
@@ -9,26 +13,36 @@ use super::error::ApiError;
 use super::params::Params;
 use super::reply::Reply;
 use crate::http::Api;
-use crate::series::MetricType;
+use crate::series::{Known, MetricType};
 
 #[derive(Debug, Serialize)]
 pub(super) struct Metadata {
     #[serde(rename = "type")]
     kind: &'static str,
-    help: &'static str,
-    unit: &'static str,
+    help: String,
+    unit: String,
 }
 
-impl Metadata {
-    fn of(kind: MetricType) -> Self {
-        let kind = match kind {
-            MetricType::Counter => "counter",
-            MetricType::Gauge => "gauge",
-            MetricType::Histogram => "histogram",
-            MetricType::Unknown => "unknown",
-        };
-        Self { kind, help: "", unit: "" }
+const fn name_of(kind: MetricType) -> &'static str {
+    match kind {
+        MetricType::Counter => "counter",
+        MetricType::Gauge => "gauge",
+        MetricType::Histogram => "histogram",
+        MetricType::GaugeHistogram => "gaugehistogram",
+        MetricType::Summary => "summary",
+        MetricType::Info => "info",
+        MetricType::StateSet => "stateset",
+        MetricType::Unknown => "unknown",
     }
+}
+
+/// The family of a metric and its description.
+fn describe(known: &dyn Known, metric: &str) -> (String, Metadata) {
+    let (family, kind, help, unit) = match known.metadata(metric) {
+        Some((family, told)) => (family, told.kind, told.help.to_string(), told.unit.to_string()),
+        None => (metric, known.metric_type(metric), String::new(), String::new()),
+    };
+    (family.to_owned(), Metadata { kind: name_of(kind), help, unit })
 }
 
 /// Each metric with its (one) description.
@@ -37,17 +51,14 @@ type ByMetric = BTreeMap<String, [Metadata; 1]>;
 pub(super) async fn metadata(State(api): State<Api>, params: Params) -> Result<Reply<ByMetric>, ApiError> {
     let limit = params.limit()?;
     let wanted = params.get("metric");
-    let mut names: Vec<String> = api.known.stats(usize::MAX).by_metric.into_iter().map(|(name, _)| name).collect();
-    names.retain(|name| wanted.is_none_or(|wanted| name == wanted));
-    names.sort_unstable();
+    let names = api.known.stats(usize::MAX).by_metric;
+    let described = names.iter().map(|(name, _)| describe(api.known.as_ref(), name));
+    let mut families: ByMetric = described.map(|(family, metadata)| (family, [metadata])).collect();
+    families.retain(|family, _| wanted.is_none_or(|wanted| family == wanted));
     if limit > 0 {
-        names.truncate(limit);
+        families = families.into_iter().take(limit).collect();
     }
-    let described = names.into_iter().map(|name| {
-        let metadata = Metadata::of(api.known.metric_type(&name));
-        (name, [metadata])
-    });
-    Ok(Reply::new(described.collect()))
+    Ok(Reply::new(families))
 }
 
 #[cfg(test)]

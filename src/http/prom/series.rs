@@ -1,5 +1,7 @@
 //! `GET|POST /api/v1/series`: the label sets that match.
 
+use std::collections::BTreeSet;
+
 use axum::extract::State;
 
 use super::error::ApiError;
@@ -15,7 +17,10 @@ pub(super) async fn series(State(api): State<Api>, params: Params) -> Result<Rep
         return Err(ApiError::bad_data("no match[] parameter provided"));
     }
     let limit = params.limit()?;
-    let found = matchers::find_series(&api, &params, sets).await?;
+    let mut found = BTreeSet::new();
+    for selection in matchers::selections(&params, sets)? {
+        found.extend(api.known.series(&selection).await?);
+    }
     Ok(Reply::limited(found.into_iter().collect(), limit))
 }
 

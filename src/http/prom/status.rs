@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::error::ApiError;
 use super::params::Params;
 use super::reply::Reply;
+use crate::base::DropReason;
 use crate::http::Api;
 use crate::promql::QueryOptions;
 
@@ -63,13 +64,29 @@ pub(super) struct Tsdb {
     head_stats: HeadStats,
     series_count_by_metric_name: Vec<Count>,
     label_value_count_by_label_name: Vec<Count>,
+    memory_in_bytes_by_label_name: Vec<Count>,
     series_count_by_label_value_pair: Vec<Count>,
+    /// Ours, not Prometheus's.
+    limits: BTreeMap<&'static str, Limit>,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct HeadStats {
     num_series: usize,
+    num_label_pairs: usize,
+}
+
+/// How much of a limit is used; `used` is absent where the limit holds for each datum alone.
+#[derive(Debug, Serialize)]
+struct Limit {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    used: Option<u64>,
+    allowed: u64,
+    refused: u64,
+    reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fullest: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -87,11 +104,36 @@ pub(super) async fn tsdb(State(api): State<Api>, params: Params) -> Result<Reply
     let stats = api.known.stats(limit);
     let counts = |list: Vec<(String, usize)>| list.into_iter().map(|(name, value)| Count { name, value }).collect();
     Ok(Reply::new(Tsdb {
-        head_stats: HeadStats { num_series: stats.series },
+        head_stats: HeadStats { num_series: stats.series, num_label_pairs: stats.label_pairs },
         series_count_by_metric_name: counts(stats.by_metric),
         label_value_count_by_label_name: counts(stats.by_label),
+        memory_in_bytes_by_label_name: counts(stats.memory_by_label),
         series_count_by_label_value_pair: counts(stats.by_pair),
+        limits: limits(&api),
     }))
+}
+
+fn limits(api: &Api) -> BTreeMap<&'static str, Limit> {
+    let of_series = api.known.limits().into_iter().map(|l| {
+        (
+            l.name,
+            Limit {
+                used: l.used,
+                allowed: l.allowed,
+                refused: l.refused,
+                reason: l.reason.as_str(),
+                fullest: l.fullest,
+            },
+        )
+    });
+    let body = Limit {
+        used: None,
+        allowed: api.edge().settings.limits.body as u64,
+        refused: api.edge().intake.tally().dropped_for(DropReason::TooLarge),
+        reason: DropReason::TooLarge.as_str(),
+        fullest: None,
+    };
+    of_series.chain([("body", body)]).collect()
 }
 
 #[cfg(test)]
@@ -112,6 +154,7 @@ mod tests {
     async fn says_how_much_is_kept() {
         let data = get("/api/v1/status/tsdb").await.1["data"].clone();
         assert_eq!(data["headStats"]["numSeries"], json!(3));
+        assert_eq!(data["limits"]["body"], json!({"allowed": 1 << 20, "refused": 0, "reason": "too_large"}));
         assert_eq!(data["seriesCountByMetricName"][0], json!({"name": "up", "value": 2}));
         let info = get("/api/v1/status/runtimeinfo").await.1["data"].clone();
         assert_eq!(info, json!({"serverTime": "1970-01-01T00:01:00.000Z", "timeSeriesCount": 3}));

@@ -12,6 +12,7 @@ use super::vital_rows::{Cell, Rating, Row, VITALS, Vital, rows};
 use super::{format, parts};
 use crate::base::{METRIC_NAME, Matcher, Timestamp};
 use crate::http::{Api, Problem};
+use crate::ingest::attribution::Target;
 use crate::promql::SourceError;
 
 const REFRESH: u32 = 30;
@@ -21,6 +22,9 @@ const WINDOWS: [(&str, u64); 4] = [("24h", 24), ("1h", 1), ("7d", 7 * 24), ("28d
 
 /// The most routes listed.
 const ROUTES: usize = 200;
+
+/// The most elements listed.
+const BLAMED: usize = 15;
 
 /// The page.
 pub(super) async fn page(
@@ -38,6 +42,7 @@ pub(super) async fn page(
     let body = html! {
         h1 { "Web vitals" }
         @if rows.is_empty() { (first_steps(&api, &headers, window)) } @else { (table(&rows, window)) }
+        (blamed(&api.edge().intake.attributions().worst(start, now, BLAMED, |_| true)))
     };
     Ok(Page { title: "Web vitals", section: "/vitals", refresh: Some(REFRESH), body })
 }
@@ -118,6 +123,44 @@ fn shares_bar(cell: &Cell) -> Markup {
             rect.ok width=(format!("{good:.1}")) height="6" {}
             rect.warning x=(format!("{good:.1}")) width=(format!("{middling:.1}")) height="6" {}
             rect.critical x=(format!("{:.1}", good + middling)) width=(format!("{poor:.1}")) height="6" {}
+        }
+    }
+}
+
+/// What to look at: the elements that views beyond good name. Selectors come from pages; `maud` escapes them.
+fn blamed(targets: &[Target]) -> Markup {
+    html! {
+        @if !targets.is_empty() {
+            section {
+                h2 { "What to look at" }
+                p.muted {
+                    "The elements that views beyond good name as their reason, in the last six hours at most, those "
+                    "with most poor views first."
+                }
+                table.list {
+                    thead { tr { th { "Element" } th.n { "Views beyond good" } th.n { "Poor" } th.n { "Average" } } }
+                    tbody { @for target in targets { (blamed_line(target)) } }
+                }
+            }
+        }
+    }
+}
+
+fn blamed_line(target: &Target) -> Markup {
+    let spot = &target.spot;
+    let unit = VITALS.iter().find(|v| v.name == spot.vital).map_or("", |v| v.unit);
+    html! {
+        tr {
+            td.title {
+                b { code { (target.target) } }
+                div.muted {
+                    (spot.vital) " · " (spot.service) " " (spot.route)
+                    @if spot.soft { " · soft navigations" }
+                }
+            }
+            td.n data-label="Views beyond good" { (format::count(target.views)) }
+            td.n data-label="Poor" { (format::count(target.poor)) }
+            td.n data-label="Average" { (format::quantity(Some(target.average), unit)) }
         }
     }
 }

@@ -205,3 +205,82 @@ proptest! {
         prop_assert!(!fails || accepted == 0);
     }
 }
+
+#[test]
+fn a_payload_of_faros_is_told_apart_and_balances() {
+    let (intake, fake) = intake(Fake::default());
+    let body = r#"{"meta":{"app":{"name":"shop"},"page":{"url":"https://a.example/cart"}},
+        "measurements":[{"type":"web-vitals","values":{"inp":700,"delta":700},"context":{"id":"v4-1","interaction_target":"<b>"}},
+                        {"type":"web-vitals","values":{"inp":-1},"context":{"id":"v4-2"}},{"type":"cart","values":{}}],
+        "exceptions":[{"type":"TypeError","value":"x"},{"type":"TypeError"},{"type":1}],"logs":[{}],"events":[{}],"traces":{}}"#;
+    let send = || intake.faro(body.as_bytes(), &Sender::default(), &anyone, NOW).now_or_never().unwrap().unwrap();
+    let outcome = send();
+    assert_eq!((outcome.accepted, outcome.dropped, outcome.rejected.len()), (3, 4, 2));
+    let counts = intake.tally().count(Endpoint::Collect);
+    assert_eq!(balance(&counts), (9, 9));
+    let dropped = [(DropReason::Invalid, 1), (DropReason::Implausible, 1), (DropReason::Unsupported, 4)];
+    assert_eq!(counts.dropped, dropped);
+    let batch = fake.got.lock()[0].clone();
+    let labels = [("service_name", "shop"), ("route", "/cart"), ("type", "TypeError")];
+    assert_eq!(batch.items[0].labels, crate::base::Labels::metric("faro_exceptions_total", labels));
+    assert_eq!(batch.items[0].delta, Delta::Add(2.0));
+    send();
+    let blamed = intake.attributions().worst(NOW, NOW, 9, |_| true);
+    assert_eq!((blamed.len(), blamed[0].target.as_str(), blamed[0].views, blamed[0].poor), (1, "<b>", 1, 1));
+}
+
+#[test]
+fn the_element_is_not_asked_for_where_the_visitor_objects() {
+    let (intake, _) = intake(Fake::default());
+    let body = r#"{"v":1,"view":"a","n":1,"metrics":[{"name":"LCP","value":9000,"attribution":{"target":"main"}}]}"#;
+    let send = |private| {
+        let sender = Sender { site: "shop", private, ..Sender::default() };
+        intake.vitals(body.as_bytes(), &sender, &anyone, NOW).now_or_never().unwrap().unwrap();
+        intake.attributions().worst(NOW, NOW, 9, |_| true).len()
+    };
+    assert_eq!((send(true), send(false)), (0, 1));
+    // Nor is what could not be recorded, or whose value is no value.
+    let (full, _) = super::tests::intake(Fake { fails: true, ..Fake::default() });
+    vitals(&full, &body.replace("\"v\":1", "\"v\":1,\"site\":\"shop\"")).unwrap_err();
+    assert!(full.attributions().worst(NOW, NOW, 9, |_| true).is_empty());
+}
+
+#[test]
+fn attribution_that_cannot_be_read_costs_no_value() {
+    let (intake, _) = intake(Fake::default());
+    for attribution in ["3", "null", "[]", r#"{"target":{}}"#, r#"{"target":""}"#, r#"{"eventEntry":{"x":[1]}}"#] {
+        let body = format!(r#"{{"name":"LCP","value":9000,"id":"{}","attribution":{attribution}}}"#, attribution.len());
+        let sender = Sender { site: "shop", ..Sender::default() };
+        let outcome = intake.vitals(body.as_bytes(), &sender, &anyone, NOW).now_or_never().unwrap().unwrap();
+        assert_eq!((outcome.accepted, outcome.rejected.len()), (1, 0), "{attribution}");
+    }
+    assert!(intake.attributions().worst(NOW, NOW, 9, |_| true).is_empty());
+}
+
+proptest! {
+    /// A recorded payload with any of its bytes changed, or cut short, is accounted for in full.
+    #[test]
+    fn no_payload_of_faros_breaks_the_balance(
+        line in 0usize..4,
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+        length in any::<prop::sample::Index>(),
+        cut in any::<bool>(),
+    ) {
+        let recorded = include_str!("../../../tests/golden/faro/web-sdk-2.12.1.ndjson");
+        let mut body = recorded.lines().nth(line).unwrap().as_bytes().to_vec();
+        for (place, byte) in changes {
+            let place = place.index(body.len());
+            body[place] = byte;
+        }
+        if cut {
+            body.truncate(length.index(body.len()));
+        }
+        let (intake, fake) = intake(Fake::default());
+        let answer = intake.faro(&body, &Sender::default(), &anyone, NOW).now_or_never().unwrap();
+        let accepted: u64 = fake.got.lock().iter().map(events).sum();
+        let counts = intake.tally().count(Endpoint::Collect);
+        let (received, settled) = balance(&counts);
+        prop_assert_eq!(received, settled);
+        prop_assert_eq!((answer.unwrap().accepted, counts.accepted), (accepted, accepted));
+    }
+}

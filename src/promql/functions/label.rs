@@ -19,8 +19,7 @@ impl Replace {
         source: String,
         pattern: &str,
     ) -> Result<Self, QueryError> {
-        let anchored = regex::RegexBuilder::new(&format!("^(?s:{pattern})$")).size_limit(1 << 20).build();
-        let pattern = anchored
+        let pattern = crate::base::pattern::anchored(pattern)
             .map_err(|_| QueryError::Execution(format!("invalid regular expression in label_replace(): {pattern}")))?;
         check_name(&destination, "destination label name", "label_replace")?;
         Ok(Self { destination, replacement, source, pattern })

@@ -56,6 +56,33 @@ fn without_sequence_numbers_the_chain_decides() {
     follow(&[(0.1, 0.1, Ok(0.1)), (0.12, -0.08, Ok(0.12)), (0.2, 0.1, Err(Superseded))]);
 }
 
+/// Three reports in any order and with any one of them twice end at the third; so does a sender that begins
+/// with 0, and one that returns to a value that it had.
+#[test]
+fn three_links_find_their_places_in_any_order() {
+    const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+    for values in [[0.3, 0.1, 0.2], [0.1, 0.2, 0.3], [0.3, 0.2, 0.1], [0.0, 0.2, 0.1]] {
+        let link = |i: usize| (values[i], if i == 0 { values[0] } else { values[i] - values[i - 1] });
+        for order in ORDERS {
+            for twice in 0..3 {
+                let mut ledger = ledger();
+                for i in order.into_iter().flat_map(|i| std::iter::repeat_n(i, 1 + usize::from(i == twice))) {
+                    let (value, delta) = link(i);
+                    let _outcome = ledger.report(report(0, None, value, Some(delta)), Timestamp::from_secs(0));
+                }
+                assert_eq!(value(&ledger, 0), Some(values[2]), "{values:?} in order {order:?}, {twice} twice");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_lost_link_does_not_make_what_follows_old() {
+    // The value comes back to one that was there before, and the report in between never arrives.
+    follow(&[(0.3, 0.3, Ok(0.3)), (0.1, -0.2, Ok(0.1)), (0.3, 0.1, Ok(0.3))]);
+    follow(&[(0.3, 0.3, Ok(0.3)), (0.1, -0.2, Ok(0.1)), (0.2, -0.1, Ok(0.2))]);
+}
+
 #[test]
 fn without_anything_the_last_to_arrive_counts() {
     let mut ledger = ledger();
@@ -98,8 +125,12 @@ fn settled_keys_are_late_until_they_are_forgotten() {
     assert_eq!(ledger.report(again(), Timestamp::from_secs(11)), Err(DropReason::Late));
     ledger.forget(Timestamp::from_secs(10 + 86_400));
     assert_eq!(ledger.report(again(), Timestamp::from_secs(86_410)), Err(DropReason::Late));
-    ledger.forget(Timestamp::from_secs(11 + 86_400));
+    // The instant decides, also before anybody has cleared up.
     assert_eq!(ledger.report(again(), Timestamp::from_secs(86_411)), Ok(()));
+    ledger.forget(Timestamp::from_secs(11 + 86_400));
+    assert_eq!(value(&ledger, 0), Some(0.2));
+    ledger.settle(&first.key, Timestamp::from_secs(86_500));
+    assert_eq!(ledger.report(again(), Timestamp::from_secs(86_501)), Err(DropReason::Late));
 }
 
 #[test]
@@ -114,7 +145,7 @@ fn both_sides_are_bounded() {
         ledger.settle(&report(id, None, 0.0, None).key, Timestamp::from_secs(id as i64));
     }
     ledger.forget(Timestamp::from_secs(150));
-    assert_eq!(ledger.settled.len(), 100);
+    assert_eq!((ledger.settled.len(), ledger.settled_order.len()), (100, 100));
     assert_eq!(ledger.forgotten, Timestamp::from_secs(49));
 }
 

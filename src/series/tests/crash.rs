@@ -67,20 +67,47 @@ impl Archive for FaultyArchive {
             }
         })
     }
-    fn put_chunks<'a>(&'a self, chunks: &'a [StoredChunk]) -> Answer<'a, ()> {
-        self.0.put_chunks(chunks)
+    fn put_pages<'a>(&'a self, through: Slot, pages: &'a [StoredPage]) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let fault = self.1.archive();
+            if fault != Some(false) {
+                self.0.put_pages(through, pages).await?;
+            }
+            match fault {
+                None => Ok(()),
+                Some(_) => Err(ArchiveError { operation: "written", source: "injected".into() }),
+            }
+        })
     }
-    fn finish_block(&self, block: i64) -> Answer<'_, ()> {
-        self.0.finish_block(block)
+    fn mergeable(&self, merge: Merge, through: Slot, groups: usize) -> Answer<'_, Vec<StoredPage>> {
+        self.0.mergeable(merge, through, groups)
     }
-    fn scan<'a>(&'a self, series: &'a [u64], first: i64, last: i64) -> Answer<'a, Vec<StoredChunk>> {
-        self.0.scan(series, first, last)
+    fn merge<'a>(&'a self, sources: &'a [PageKey], merged: &'a [StoredPage]) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let fault = self.1.archive();
+            if fault != Some(false) {
+                self.0.merge(sources, merged).await?;
+            }
+            match fault {
+                None => Ok(()),
+                Some(_) => Err(ArchiveError { operation: "written", source: "injected".into() }),
+            }
+        })
     }
-    fn nearest<'a>(&'a self, series: &'a [u64], block: i64) -> Answer<'a, Vec<StoredChunk>> {
-        self.0.nearest(series, block)
+    fn scan<'a>(&'a self, groups: &'a [GroupId], first: Slot, last: Slot) -> Answer<'a, Scanned> {
+        self.0.scan(groups, first, last)
     }
-    fn expire<'a>(&'a self, before: &'a [(Tier, i64)]) -> Answer<'a, Vec<u64>> {
-        self.0.expire(before)
+    fn nearest<'a>(&'a self, places: &'a [(GroupId, Slot)]) -> Answer<'a, Vec<Option<StoredPage>>> {
+        self.0.nearest(places)
+    }
+    fn expire<'a>(&'a self, through: [Slot; 3]) -> Answer<'a, Vec<u64>> {
+        self.0.expire(through)
+    }
+    fn old_chunks(&self) -> Answer<'_, Vec<StoredChunk>> {
+        self.0.old_chunks()
+    }
+    fn convert<'a>(&'a self, block: i64, pages: &'a [StoredPage]) -> Answer<'a, ()> {
+        self.0.convert(block, pages)
     }
 }
 
@@ -274,14 +301,17 @@ impl World {
     }
 
     async fn tick(&mut self, everything: bool) {
-        let tick = match self.waiting.take() {
-            Some(tick) => Some(tick),
-            None => self.rig.writer.close(everything),
-        };
-        let Some(tick) = tick else { return };
-        match self.rig.archive.append_tick(&tick).await {
-            Ok(()) => self.rig.writer.archived(tick.through, tick.entry),
-            Err(_) => self.waiting = Some(tick),
+        loop {
+            let tick = match self.waiting.take() {
+                Some(tick) => Some(tick),
+                None if !self.rig.page().await => return,
+                None => self.rig.writer.close(everything),
+            };
+            let Some(tick) = tick else { return };
+            match self.rig.archive.append_tick(&tick).await {
+                Ok(()) => self.rig.writer.archived(tick.through, tick.entry),
+                Err(_) => return self.waiting = Some(tick),
+            }
         }
     }
 

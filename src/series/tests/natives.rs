@@ -82,7 +82,7 @@ async fn order_and_kind_are_judged_as_for_samples() {
     assert_eq!(read(&rig, "n").await.histograms, [(before(40), histogram(1)), (before(20), histogram(3))]);
     rig.tick(true).await;
     let late = rig.record(batch([native(before(20), histogram(4))]));
-    assert_eq!(late.dropped, [(DropReason::OutOfRange, 1)]);
+    assert_eq!(late.dropped, [(DropReason::OutOfOrder, 1)]);
     let increases = rig.view.increases(&[Matcher::equal("__name__", "n_count")], before(30), now).await.unwrap();
     assert_eq!(increases, [(labels("n_count", 0), 14.0)]);
 }

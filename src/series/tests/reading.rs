@@ -116,6 +116,49 @@ async fn a_threshold_that_comes_later_counts_from_then_on() {
 }
 
 #[tokio::test]
+async fn limits_of_metrics_and_labels_hold_and_old_series_go_on() {
+    let clock = ManualClock::at(START);
+    let limits = Limits {
+        series_per_metric: 2,
+        labels_per_series: 3,
+        label_name_bytes: 8,
+        label_value_bytes: 4,
+        ..Settings::default().limits
+    };
+    let settings = Settings { limits, ..Settings::default() };
+    let mut rig =
+        Rig::start(settings, &clock, Arc::new(MemoryArchive::new()), Box::new(MemoryJournal::default())).await;
+    let item = |pairs: &[(&str, &str)]| Item {
+        labels: Labels::metric("c", pairs.iter().copied()),
+        at: START,
+        delta: Delta::Add(1.0),
+    };
+    let cases = [
+        (item(&[("n", "1")]), None),
+        (item(&[("n", "12345")]), Some(DropReason::TooLong)),
+        (item(&[("nnnnnnnnn", "1")]), Some(DropReason::TooLong)),
+        (item(&[("a", "1"), ("b", "1"), ("c", "1")]), Some(DropReason::TooManyLabels)),
+        (item(&[("a", "1"), ("b", "1")]), None),
+        (item(&[("n", "2")]), Some(DropReason::MetricSeriesLimit)),
+        (item(&[("n", "1")]), None),
+        (
+            Item { delta: Delta::Observe(vec![Observation { value: 1.0, weight: 1 }]), ..item(&[("le", "1")]) },
+            Some(DropReason::Invalid),
+        ),
+    ];
+    for (item, expected) in cases {
+        let dropped: Vec<_> = rig.record(batch([item.clone()])).dropped.iter().map(|(r, _)| *r).collect();
+        assert_eq!(dropped, expected.into_iter().collect::<Vec<_>>(), "{item:?}");
+    }
+    let limits = rig.view.limits();
+    let of = |name: &str| limits.iter().find(|l| l.name == name).unwrap();
+    let metric = of("series_per_metric");
+    assert_eq!((metric.used, metric.allowed, metric.refused, metric.fullest.as_deref()), (Some(2), 2, 1, Some("c")));
+    assert_eq!((of("label_value").used, of("label_value").refused, of("labels_per_series").refused), (None, 2, 1));
+    assert_eq!((of("series").used, of("series").refused), (Some(2), 0));
+}
+
+#[tokio::test]
 async fn limits_hold_and_name_their_reason() {
     let clock = ManualClock::at(START);
     let limits = Limits { series: 3, series_per_service: 2, ..Settings::default().limits };
@@ -169,7 +212,7 @@ async fn increases_are_exact_across_tiers_and_restarts() {
             rig = Rig::start(settings.clone(), &clock, a, j).await;
         }
     }
-    assert!(rig.shared.head.read().memory_from > Slot::of(START).block() + 8);
+    assert!(rig.shared.head.read().paged.block() > Slot::of(START).block() + 10);
     let windows = [(0u64, 86_400u64), (0, 3600), (3600, 7200), (7200, 21_600), (40_000 / 3600 * 3600, 79_200)];
     let fine = [(50_000u64 / 300 * 300, 75_000u64), (86_000, 86_390), (80_010, 86_400)];
     for (start, end) in windows.into_iter().chain(fine) {
@@ -227,7 +270,7 @@ async fn foreign_samples_keep_their_time_and_resets_are_seen() {
     // Closed samples are final.
     rig.tick(true).await;
     let recorded = rig.record(batch([sample("foreign_total", at(500), 1.0)]));
-    assert_eq!(recorded.dropped, [(DropReason::OutOfRange, 1)]);
+    assert_eq!(recorded.dropped, [(DropReason::OutOfOrder, 1)]);
 }
 
 #[tokio::test]

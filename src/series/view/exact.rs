@@ -1,21 +1,22 @@
 //! Exact increases: differences of cumulative values, which are sums of integers.
 
-use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::{Labels, Matcher, Timestamp};
 use crate::promql::{Selection, SourceError, source::is_stale};
 use crate::sketch::{Histogram, format_le};
 
-use super::super::archive::StoredChunk;
-use super::super::chunk::Chunk;
-use super::super::data::Mark;
+use super::super::archive::GroupId;
+use super::super::page::{Page, Points};
 use super::super::slot::Slot;
-use super::super::stream::Place;
 use super::super::total::Total;
+use super::archived::{nearest, retired_before};
 use super::forms::{Forms, bucket, derived};
 use super::points::corrupt;
-use super::taken::{Chunks, Taken, TakenSeries, storage};
+use super::taken::{Taken, TakenSeries};
 use super::{LOOKBACK, View};
 
 pub(super) async fn histograms(
@@ -80,7 +81,7 @@ async fn differences(
     matchers: &[Matcher],
     start: Timestamp,
     end: Timestamp,
-) -> Result<Vec<(Labels, Forms, Total)>, SourceError> {
+) -> Result<Vec<(Labels, Arc<Forms>, Total)>, SourceError> {
     let taken = Taken::new(&view.shared, matchers, view.clock.now())?;
     let before = Edge::fetch(view, &taken, start, false).await?;
     let after = Edge::fetch(view, &taken, end, true).await?;
@@ -105,55 +106,85 @@ fn difference(first: Option<Total>, last: Total) -> Option<Total> {
     }
 }
 
-/// One end of the range: the last slot at or before it, and the chunks that know the value there.
+/// One end of the range: the last slot at or before it, and the pages that know the value there.
 struct Edge {
     slot: Slot,
     /// Everything that was counted so far belongs to it.
     present: bool,
-    chunks: Chunks,
+    pages: HashMap<(GroupId, Slot), Page>,
+    /// Retired series whose page is one before.
+    moved: HashMap<u64, Slot>,
 }
 
 impl Edge {
     async fn fetch(view: &View, taken: &Taken, at: Timestamp, is_end: bool) -> Result<Self, SourceError> {
         let slot = if Slot::of(at).end() == at { Slot::of(at) } else { Slot::of(at).plus(-1) };
         let present = is_end && at > taken.current().start();
-        let in_memory = |s: &&TakenSeries| !s.retired && (present || slot.block() >= taken.memory_from);
-        let mut ids: Vec<u64> = taken.series.iter().filter(|s| !in_memory(s)).map(|s| s.id).collect();
-        ids.sort_unstable();
-        let chunks = match ids.is_empty() {
-            true => Vec::new(),
-            false => view.archive.nearest(&ids, slot.block()).await.map_err(storage)?,
-        };
-        Ok(Self { slot, present, chunks: Chunks(chunks) })
+        let mut edge = Self { slot, present, pages: HashMap::new(), moved: HashMap::new() };
+        for series in taken.series.iter().filter(|s| s.kind.is_ours()) {
+            if !edge.in_memory(taken, series) {
+                edge.fetch_page(view, series).await?;
+            }
+        }
+        Ok(edge)
+    }
+
+    /// Fetches the page that knows the value of a series here.
+    async fn fetch_page(&mut self, view: &View, series: &TakenSeries) -> Result<(), SourceError> {
+        loop {
+            let place = (series.group, self.place(series));
+            let page = match self.pages.entry(place) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(vacant) => {
+                    let found = nearest(view.archive.as_ref(), &view.shared.counters, place.0, place.1).await?;
+                    let Some(page) = found else { return Ok(()) };
+                    vacant.insert(page)
+                }
+            };
+            let Some(before) = retired_before(page, series, place.1)? else { return Ok(()) };
+            self.moved.insert(series.id, before);
+        }
+    }
+
+    fn in_memory(&self, taken: &Taken, series: &TakenSeries) -> bool {
+        series.until.is_none() && (self.present || self.slot >= taken.paged)
+    }
+
+    /// Where the pages of a series say what it amounted to here.
+    fn place(&self, series: &TakenSeries) -> Slot {
+        let moved = self.moved.get(&series.id).copied();
+        moved.unwrap_or_else(|| series.until.map_or(self.slot, |until| self.slot.min(until)))
     }
 
     /// The cumulative value of a series here; nothing when it had not begun.
     fn total(&self, taken: &Taken, series: &TakenSeries) -> Result<Option<Total>, SourceError> {
-        if !series.retired && (self.present || self.slot > taken.closed) {
-            let near = series.near.iter().filter(|(slot, _)| self.present || *slot <= self.slot);
-            let mut sum = series.base.as_deref().cloned();
+        let Some(ours) = series.ours() else { return Ok(None) };
+        if !self.in_memory(taken, series) {
+            return match self.pages.get(&(series.group, self.place(series))) {
+                Some(page) => self.in_page(page, series),
+                None => Ok(ours.before.as_deref().cloned()),
+            };
+        }
+        if self.present || self.slot > taken.closed {
+            let near = ours.near.iter().filter(|(slot, _)| self.present || *slot <= self.slot);
+            let mut sum = ours.base.as_deref().cloned();
             near.for_each(|(_, increment)| Total::add_to(&mut sum, increment));
             return Ok(sum);
         }
-        let block = self.slot.block();
-        if !series.retired && block >= taken.memory_from {
-            let found = series.blocks.iter().find(|b| b.index == block);
-            let (base, place) = match Mark::before(&series.marks, block, self.slot) {
-                Some(mark) => (mark.total.as_deref(), mark.place),
-                None => (series.base_of(block), Place::default()),
-            };
-            let increments = found.into_iter().flat_map(|b| b.stream.increments_from(place));
-            return sum_until(base.cloned(), increments, self.slot);
-        }
-        match self.chunks.of(series.id).first() {
-            Some(stored) => self.in_chunk(stored),
-            None => Ok(series.base_of(taken.memory_from).cloned()),
-        }
+        let increments = ours.closed.iter().flat_map(|c| c.iter(series.kind));
+        sum_until(ours.before.as_deref().cloned(), increments, self.slot)
     }
 
-    fn in_chunk(&self, stored: &StoredChunk) -> Result<Option<Total>, SourceError> {
-        let chunk = Chunk::decode(&stored.bytes).map_err(corrupt)?;
-        sum_until(chunk.base.clone(), chunk.stream.increments(), self.slot)
+    fn in_page(&self, page: &Page, series: &TakenSeries) -> Result<Option<Total>, SourceError> {
+        let slot = self.place(series);
+        let Some(ends) = page.ends(series.id).map_err(corrupt)? else { return Ok(None) };
+        if page.key.last() <= slot {
+            return Ok(ends.after);
+        }
+        match page.points(series.id).map_err(corrupt)? {
+            Some((Points::Increments(increments), _)) => sum_until(ends.before, increments.into_iter().map(Ok), slot),
+            _ => Ok(ends.before),
+        }
     }
 }
 
@@ -184,12 +215,8 @@ async fn foreign(
     let selection = Selection { matchers: matchers.to_vec(), start: start - LOOKBACK - Duration::from_millis(1), end };
     let mut taken = Taken::new(&view.shared, matchers, view.clock.now())?;
     taken.series.retain(|s| !s.kind.is_ours());
-    let chunks = taken.archived(view.archive.as_ref(), &selection).await?;
-    let (mut samples, mut budget) = (Vec::new(), super::MAX_SAMPLES);
-    for series in &taken.series {
-        super::points::samples(&taken, series, chunks.of(series.id), &selection, &mut budget, &mut samples)?;
-    }
-    let floats = super::points::join(samples).into_iter().filter(|s| s.histograms.is_empty());
+    let samples = view.samples_of(&taken, &selection).await?;
+    let floats = samples.into_iter().filter(|s| s.histograms.is_empty());
     Ok(floats.map(|s| (s.labels, rises(&s.floats, start))).collect())
 }
 

@@ -5,36 +5,48 @@ use crate::base::{Labels, METRIC_NAME, Matcher};
 use super::super::total::SeriesKind;
 
 /// The forms of one series that are wanted.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Forms {
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(in crate::series) struct Forms {
     /// Under its own name.
-    pub(super) plain: bool,
+    pub(in crate::series) plain: bool,
     /// `_count`
-    pub(super) count: bool,
+    pub(in crate::series) count: bool,
     /// `_sum`
-    pub(super) sum: bool,
+    pub(in crate::series) sum: bool,
     /// `_bucket`, of the bounds whose `le` satisfies all of these.
-    pub(super) buckets: Option<Vec<Matcher>>,
+    pub(in crate::series) buckets: Option<Vec<Matcher>>,
 }
 
 impl Forms {
-    /// The forms that satisfy all matchers, if any does.
-    pub(super) fn of(labels: &Labels, kind: SeriesKind, matchers: &[Matcher]) -> Option<Self> {
-        if !matches!(kind, SeriesKind::Histogram | SeriesKind::Native) {
-            return Matcher::all_match(matchers, labels).then(|| Self { plain: true, ..Self::default() });
+    /// Under its own name only.
+    pub(in crate::series) fn plain() -> Self {
+        Self { plain: true, ..Self::default() }
+    }
+
+    /// The forms of one series that satisfy all matchers, if any does: what the index must find.
+    #[cfg(test)]
+    pub(in crate::series) fn of(labels: &Labels, kind: SeriesKind, matchers: &[Matcher]) -> Option<Self> {
+        if !kind.has_four_names() {
+            return Matcher::all_match(matchers, labels).then(Self::plain);
         }
-        let own = |m: &&Matcher| m.name != METRIC_NAME && m.name != "le";
-        if !matchers.iter().filter(own).all(|m| m.matches(labels.value(&m.name))) {
-            return None;
-        }
-        let le: Vec<&Matcher> = matchers.iter().filter(|m| m.name == "le").collect();
+        let (of_form, of_series): (Vec<_>, Vec<_>) = matchers.iter().partition(|m| Self::is_chosen_by(m));
+        let all = of_series.iter().all(|m| m.matches(labels.value(&m.name)));
+        all.then(|| Self::of_name(labels.metric_name(), kind, &of_form)).flatten()
+    }
+
+    /// Whether a matcher chooses among the forms of a histogram, not among histograms.
+    pub(in crate::series) fn is_chosen_by(matcher: &Matcher) -> bool {
+        matcher.name == METRIC_NAME || matcher.name == "le"
+    }
+
+    /// The forms of a histogram that satisfy all matchers of names and of `le`, if any does.
+    pub(in crate::series) fn of_name(base: &str, kind: SeriesKind, of_form: &[&Matcher]) -> Option<Self> {
+        let (names, le): (Vec<&Matcher>, Vec<&Matcher>) = of_form.iter().partition(|m| m.name == METRIC_NAME);
         let without_le = le.iter().all(|m| m.matches(""));
-        let base = labels.metric_name();
         let named = |suffix: &str| {
-            let mut names = matchers.iter().filter(|m| m.name == METRIC_NAME).peekable();
-            names.peek().is_none() || {
+            names.is_empty() || {
                 let name = format!("{base}{suffix}");
-                names.all(|m| m.matches(&name))
+                names.iter().all(|m| m.matches(&name))
             }
         };
         let forms = Self {
@@ -47,7 +59,7 @@ impl Forms {
     }
 
     /// Whether the bucket with this `le` is wanted.
-    pub(super) fn wants_bucket(&self, le: &str) -> bool {
+    pub(in crate::series) fn wants_bucket(&self, le: &str) -> bool {
         self.buckets.as_ref().is_some_and(|matchers| matchers.iter().all(|m| m.matches(le)))
     }
 }

@@ -14,17 +14,16 @@ use crate::promql::{Selection, SeriesSamples, SourceError};
 use crate::sketch::{Histogram, NativeHistogram, format_le};
 
 use super::super::TICK;
-use super::super::archive::StoredChunk;
-use super::super::chunk::Chunk;
 use super::super::codec::Corrupt;
-use super::super::data::Mark;
+use super::super::data::{Data, Ours};
+use super::super::page::Points;
 use super::super::slot::{Slot, slots_in};
-use super::super::stream::Place;
-use super::super::total::{SeriesKind, Total};
+use super::super::total::Total;
+use super::archived::{Archived, Part};
 use super::forms::{Forms, bucket, derived};
 use super::taken::{Taken, TakenSeries};
 
-/// A chunk's bytes could not be understood.
+/// Bytes could not be understood.
 pub(super) fn corrupt(error: Corrupt) -> SourceError {
     SourceError::Storage(Box::new(error))
 }
@@ -33,18 +32,28 @@ pub(super) fn corrupt(error: Corrupt) -> SourceError {
 pub(super) fn samples(
     taken: &Taken,
     series: &TakenSeries,
-    chunks: &[StoredChunk],
+    archived: &Archived,
     selection: &Selection,
     budget: &mut usize,
     out: &mut Vec<SeriesSamples>,
 ) -> Result<(), SourceError> {
-    let found = match series.kind {
-        SeriesKind::Sample => vec![foreign(series, chunks, selection)?],
-        SeriesKind::Native => natives(series, chunks, selection)?,
-        SeriesKind::Counter | SeriesKind::Histogram => {
-            let mut walk = Walk::new(taken, series, selection, *budget);
-            walk.archive(chunks)?;
-            walk.memory()?;
+    let found = match &series.data {
+        Data::Samples(sent) => {
+            let mut floats = Vec::new();
+            archived_samples(series, archived, selection, &mut floats)?;
+            take_wanted(sent.stream.iter(), selection, &mut floats)?;
+            vec![SeriesSamples { labels: series.labels.clone(), floats: in_order(floats), histograms: Vec::new() }]
+        }
+        Data::Natives(sent) => {
+            let mut natives = Vec::new();
+            archived_natives(series, archived, selection, &mut natives)?;
+            take_wanted(sent.stream.iter(), selection, &mut natives)?;
+            forms_of_natives(series, in_order(natives))
+        }
+        Data::Ours(ours) => {
+            let mut walk = Walk::new(taken, series, archived, selection, *budget);
+            walk.archive()?;
+            walk.memory(ours)?;
             walk.forms.finish(&series.labels)
         }
     };
@@ -56,43 +65,68 @@ pub(super) fn samples(
     Ok(())
 }
 
-/// Samples with a time of their own, as they came.
-fn foreign(series: &TakenSeries, chunks: &[StoredChunk], selection: &Selection) -> Result<SeriesSamples, SourceError> {
-    let wanted = |at: Timestamp| selection.start < at && at <= selection.end;
-    let mut floats = Vec::new();
-    for chunk in chunks {
-        let chunk = Chunk::decode(&chunk.bytes).map_err(corrupt)?;
-        for sample in chunk.stream.samples() {
-            let (at, value) = sample.map_err(corrupt)?;
-            wanted(at).then(|| floats.push((at, value)));
+fn take_wanted<T>(
+    samples: impl Iterator<Item = Result<(Timestamp, T), Corrupt>>,
+    selection: &Selection,
+    out: &mut Vec<(Timestamp, T)>,
+) -> Result<(), SourceError> {
+    for sample in samples {
+        let (at, value) = sample.map_err(corrupt)?;
+        if selection.start < at && at <= selection.end {
+            out.push((at, value));
         }
     }
-    for sample in series.blocks.iter().flat_map(|b| b.stream.samples()) {
-        let (at, value) = sample.map_err(corrupt)?;
-        wanted(at).then(|| floats.push((at, value)));
-    }
-    floats.extend(series.samples.iter().filter(|(at, _)| wanted(*at)));
-    Ok(SeriesSamples { labels: series.labels.clone(), floats, histograms: Vec::new() })
+    Ok(())
 }
 
-/// Native histograms with a time of their own, as they came, under the names that are wanted.
-fn natives(
-    series: &TakenSeries,
-    chunks: &[StoredChunk],
-    selection: &Selection,
-) -> Result<Vec<SeriesSamples>, SourceError> {
-    let mut out = Vec::new();
-    let mut keep = |sample: Result<(Timestamp, Arc<NativeHistogram>), Corrupt>| {
-        let (at, histogram) = sample.map_err(corrupt)?;
-        (selection.start < at && at <= selection.end).then(|| out.push((at, histogram)));
-        Ok::<(), SourceError>(())
-    };
-    for stored in chunks {
-        Chunk::decode(&stored.bytes).map_err(corrupt)?.stream.natives().try_for_each(&mut keep)?;
+/// Where tiers meet a late sample may be in both.
+fn in_order<T>(mut samples: Vec<(Timestamp, T)>) -> Vec<(Timestamp, T)> {
+    if !samples.windows(2).all(|w| w[0].0 < w[1].0) {
+        samples.sort_by_key(|s| s.0);
+        samples.dedup_by_key(|s| s.0);
     }
-    series.blocks.iter().flat_map(|b| b.stream.natives()).try_for_each(&mut keep)?;
-    series.natives.iter().cloned().map(Ok).try_for_each(&mut keep)?;
-    Ok(forms_of_natives(series, out))
+    samples
+}
+
+/// Each part's page with what it has of a series.
+fn pages<'a>(
+    series: &'a TakenSeries,
+    archived: &'a Archived,
+) -> impl Iterator<Item = Result<(&'a Part, Points), SourceError>> + 'a {
+    archived.of(series.group).iter().filter_map(|part| {
+        let points = part.page.as_ref()?.points(series.id).map_err(corrupt).transpose()?;
+        Some(points.map(|(points, _)| (part, points)))
+    })
+}
+
+fn archived_samples(
+    series: &TakenSeries,
+    archived: &Archived,
+    selection: &Selection,
+    out: &mut Vec<(Timestamp, f64)>,
+) -> Result<(), SourceError> {
+    for found in pages(series, archived) {
+        if let (part, Points::Samples(samples)) = found? {
+            let inside = samples.into_iter().filter(|(at, _)| *at <= part.through.end());
+            take_wanted(inside.map(Ok), selection, out)?;
+        }
+    }
+    Ok(())
+}
+
+fn archived_natives(
+    series: &TakenSeries,
+    archived: &Archived,
+    selection: &Selection,
+    out: &mut Vec<(Timestamp, Arc<NativeHistogram>)>,
+) -> Result<(), SourceError> {
+    for found in pages(series, archived) {
+        if let (part, Points::Natives(natives)) = found? {
+            let inside = natives.into_iter().filter(|(at, _)| *at <= part.through.end());
+            take_wanted(inside.map(Ok), selection, out)?;
+        }
+    }
+    Ok(())
 }
 
 /// A marker of staleness ends each of the names.
@@ -115,7 +149,10 @@ fn forms_of_natives(series: &TakenSeries, natives: Vec<(Timestamp, Arc<NativeHis
 struct Walk<'a> {
     taken: &'a Taken,
     series: &'a TakenSeries,
+    archived: &'a Archived,
     selection: &'a Selection,
+    /// Every slot up to this one is done.
+    done: Slot,
     sum: Option<Total>,
     changed: bool,
     forms: Collector,
@@ -123,52 +160,79 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(taken: &'a Taken, series: &'a TakenSeries, selection: &'a Selection, budget: usize) -> Self {
+    fn new(
+        taken: &'a Taken,
+        series: &'a TakenSeries,
+        archived: &'a Archived,
+        selection: &'a Selection,
+        left: usize,
+    ) -> Self {
         let forms = Collector::new(series.forms.clone());
-        Self { taken, series, selection, sum: None, changed: true, forms, left: budget }
+        Self { taken, series, archived, selection, done: Slot::NONE, sum: None, changed: true, forms, left }
     }
 
-    fn archive(&mut self, chunks: &[StoredChunk]) -> Result<(), SourceError> {
-        for stored in chunks {
-            let chunk = Chunk::decode(&stored.bytes).map_err(corrupt)?;
-            self.rebase(chunk.base.as_ref());
-            let (after, through) = (Slot::last_of_block(stored.block - 1), Slot::last_of_block(stored.block));
-            self.piece(chunk.stream.increments(), after, through, stored.tier.step())?;
+    /// Page after page. Between two the group was idle: the value is what the next one begins with.
+    fn archive(&mut self) -> Result<(), SourceError> {
+        if let Some(carried) = self.archived.carried(self.series.id) {
+            self.rebase(carried.after.as_ref());
         }
+        for part in self.archived.of(self.series.group) {
+            let Some(page) = &part.page else {
+                self.idle_until(part.after)?;
+                self.done = part.through;
+                continue;
+            };
+            let (Some(ends), Some((Points::Increments(increments), _))) =
+                (page.ends(self.series.id).map_err(corrupt)?, page.points(self.series.id).map_err(corrupt)?)
+            else {
+                continue;
+            };
+            let inside = increments.partition_point(|(slot, _)| *slot <= part.after);
+            let mut base = ends.before;
+            increments[..inside].iter().for_each(|(_, increment)| Total::add_to(&mut base, increment));
+            self.rebase(base.as_ref());
+            self.idle_until(part.after)?;
+            let increments = increments.into_iter().skip(inside).map(Ok);
+            self.piece(increments, part.after.max(self.done), part.through, part.step)?;
+            self.done = part.through;
+        }
+        match self.series.until {
+            Some(until) => self.idle_until(until.min(self.taken.paged)),
+            None => Ok(()),
+        }
+    }
+
+    /// Nothing happened up to here.
+    fn idle_until(&mut self, through: Slot) -> Result<(), SourceError> {
+        let archived = self.archived;
+        for (after, through, step) in archived.steps(self.done, through) {
+            self.piece(std::iter::empty(), after, through, step)?;
+        }
+        self.done = self.done.max(through);
         Ok(())
     }
 
-    fn memory(&mut self) -> Result<(), SourceError> {
+    fn memory(&mut self, ours: &'a Ours) -> Result<(), SourceError> {
         let (taken, series) = (self.taken, self.series);
-        if series.retired {
+        if series.until.is_some() {
             return Ok(());
         }
-        let first = Slot::of(self.selection.start).block().max(taken.memory_from);
-        let last = Slot::of(self.selection.end).block().min(taken.closed.block());
-        for block in first..=last {
-            let (after, through) = (Slot::last_of_block(block - 1), Slot::last_of_block(block).min(taken.closed));
-            // The first sample wanted is after the start's own slot, if that has not ended yet.
-            let mark = Mark::before(&series.marks, block, Slot::of(self.selection.start).plus(-1));
-            let (base, place) = match mark {
-                Some(mark) => (mark.total.as_deref(), mark.place),
-                None => (series.base_of(block), Place::default()),
-            };
-            self.rebase(base);
-            match series.blocks.iter().find(|b| b.index == block) {
-                Some(found) => self.piece(found.stream.increments_from(place), after, through, TICK)?,
-                None => self.piece(std::iter::empty(), after, through, TICK)?,
-            }
+        self.rebase(ours.before.as_deref());
+        self.idle_until(taken.paged.min(taken.closed))?;
+        if self.selection.end > taken.paged.end() {
+            let increments = ours.closed.iter().flat_map(|c| c.iter(series.kind));
+            self.piece(increments, taken.paged, taken.closed, TICK)?;
         }
         if self.selection.end > taken.closed.end() {
-            self.rebase(series.base.as_deref());
-            self.open_slots()?;
+            self.rebase(ours.base.as_deref());
+            self.open_slots(&ours.near)?;
         }
         Ok(())
     }
 
     /// The slots that are not closed, and the sample that stands for the present.
-    fn open_slots(&mut self) -> Result<(), SourceError> {
-        let (taken, near) = (self.taken, &self.series.near);
+    fn open_slots(&mut self, near: &[(Slot, Arc<Total>)]) -> Result<(), SourceError> {
+        let taken = self.taken;
         let current = taken.current();
         let ended = near.iter().filter(|(slot, _)| *slot < current).map(|(slot, t)| Ok((*slot, t.as_ref().clone())));
         self.piece(ended, taken.closed, current.plus(-1), TICK)?;
@@ -250,7 +314,7 @@ type Floats = Vec<(Timestamp, f64)>;
 
 /// Collects the samples of one series in all wanted forms.
 struct Collector {
-    forms: Forms,
+    forms: Arc<Forms>,
     plain: Floats,
     native: Vec<(Timestamp, Arc<NativeHistogram>)>,
     count: Floats,
@@ -260,7 +324,7 @@ struct Collector {
 }
 
 impl Collector {
-    fn new(forms: Forms) -> Self {
+    fn new(forms: Arc<Forms>) -> Self {
         Self { forms, plain: Vec::new(), native: Vec::new(), count: Vec::new(), sum: Vec::new(), buckets: Vec::new() }
     }
 

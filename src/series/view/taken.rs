@@ -6,12 +6,11 @@
 use std::sync::Arc;
 
 use crate::base::{Labels, Matcher, Timestamp};
-use crate::promql::{Selection, SourceError};
-use crate::sketch::NativeHistogram;
+use crate::promql::SourceError;
 
-use super::super::archive::{Archive, ArchiveError, StoredChunk};
+use super::super::archive::{ArchiveError, GroupId};
 use super::super::codec::Corrupt;
-use super::super::data::{Block, Mark, Series};
+use super::super::data::{Data, Ours, Series};
 use super::super::live::Live;
 use super::super::slot::Slot;
 use super::super::total::{SeriesKind, Total};
@@ -22,41 +21,34 @@ use super::points::corrupt;
 /// One series at one instant.
 pub(super) struct TakenSeries {
     pub(super) id: u64,
+    pub(super) group: GroupId,
     pub(super) labels: Labels,
     pub(super) kind: SeriesKind,
-    pub(super) retired: bool,
-    pub(super) forms: Forms,
-    pub(super) blocks: Vec<Arc<Block>>,
-    pub(super) marks: Vec<Mark>,
-    pub(super) base: Option<Arc<Total>>,
-    pub(super) near: Vec<(Slot, Arc<Total>)>,
-    pub(super) samples: Vec<(Timestamp, f64)>,
-    pub(super) natives: Vec<(Timestamp, Arc<NativeHistogram>)>,
+    /// The last slot whose pages list it, when it has left memory.
+    pub(super) until: Option<Slot>,
+    pub(super) forms: Arc<Forms>,
+    pub(super) data: Data,
 }
 
 impl TakenSeries {
-    /// The cumulative value before a block that is in memory.
-    pub(super) fn base_of(&self, block: i64) -> Option<&Total> {
-        match self.blocks.iter().find(|b| b.index >= block) {
-            Some(found) => found.base.as_deref(),
-            None => self.base.as_deref(),
-        }
+    /// Of a series of ours.
+    pub(super) fn ours(&self) -> Option<&Ours> {
+        if let Data::Ours(ours) = &self.data { Some(ours) } else { None }
     }
 
     /// Opens the closed slots from `first` on: their increments move from the base to the open ones.
     fn reopen(&mut self, first: Slot) -> Result<(), Corrupt> {
-        let mut base = self.base_of(first.block()).cloned();
+        let Data::Ours(ours) = &mut self.data else { return Ok(()) };
+        let mut base = ours.before.as_deref().cloned();
         let mut open = Vec::new();
-        for block in self.blocks.iter().filter(|b| b.index >= first.block()) {
-            for increment in block.stream.increments() {
-                match increment? {
-                    (slot, increment) if slot < first => Total::add_to(&mut base, &increment),
-                    (slot, increment) => open.push((slot, Arc::new(increment))),
-                }
+        for increment in ours.closed.iter().flat_map(|c| c.iter(self.kind)) {
+            match increment? {
+                (slot, increment) if slot < first => Total::add_to(&mut base, &increment),
+                (slot, increment) => open.push((slot, Arc::new(increment))),
             }
         }
-        self.base = base.map(Arc::new);
-        self.near.splice(..0, open);
+        ours.base = base.map(Arc::new);
+        ours.near.splice(..0, open);
         Ok(())
     }
 }
@@ -66,79 +58,50 @@ pub(super) struct Taken {
     pub(super) now: Timestamp,
     /// Every slot up to this one is closed, and over.
     pub(super) closed: Slot,
-    pub(super) memory_from: i64,
+    /// Every slot up to this one is in pages only.
+    pub(super) paged: Slot,
     pub(super) live: Arc<Live>,
+    /// By group, then id.
     pub(super) series: Vec<TakenSeries>,
 }
 
 impl Taken {
     pub(super) fn new(shared: &Shared, matchers: &[Matcher], now: Timestamp) -> Result<Self, SourceError> {
         let mut taken = Self::of_head(shared, matchers, now);
+        taken.series.sort_unstable_by_key(|s| (s.group, s.id));
         let current = taken.current();
         if taken.closed >= current {
             taken.closed = current.plus(-1);
-            let mut ours = taken.series.iter_mut().filter(|s| s.kind.is_ours());
-            ours.try_for_each(|s| s.reopen(current)).map_err(corrupt)?;
+            taken.series.iter_mut().try_for_each(|s| s.reopen(current)).map_err(corrupt)?;
         }
         Ok(taken)
     }
 
     fn of_head(shared: &Shared, matchers: &[Matcher], now: Timestamp) -> Self {
         let head = shared.head.read();
-        let take = |series: &Series| {
-            let forms = Forms::of(&series.labels, series.kind, matchers)?;
-            (!series.labels.is_empty()).then(|| taken(series, forms))
-        };
-        let series = match head.index.candidates(matchers) {
-            Some(refs) => refs.iter().filter_map(|r| head.get(*r)).filter_map(take).collect(),
-            None => head.series.iter().filter_map(take).collect(),
-        };
-        Self { now, closed: head.closed, memory_from: head.memory_from, live: head.live.clone(), series }
+        let mut series = Vec::new();
+        for (forms, refs) in head.select(matchers) {
+            let forms = Arc::new(forms);
+            series.extend(refs.iter().filter_map(|r| head.get(*r)).map(|s| taken(s, forms.clone())));
+        }
+        Self { now, closed: head.closed, paged: head.paged, live: head.live.clone(), series }
     }
 
     /// The slot that is open now.
     pub(super) fn current(&self) -> Slot {
         Slot::of(self.now)
     }
-
-    /// The chunks of the selection that are older than what is in memory.
-    pub(super) async fn archived(&self, archive: &dyn Archive, selection: &Selection) -> Result<Chunks, SourceError> {
-        let first = Slot::of(selection.start).block();
-        let last = Slot::of(selection.end).block().min(self.memory_from - 1);
-        if first > last || self.series.is_empty() {
-            return Ok(Chunks::default());
-        }
-        let mut ids: Vec<u64> = self.series.iter().map(|s| s.id).collect();
-        ids.sort_unstable();
-        archive.scan(&ids, first, last).await.map(Chunks).map_err(storage)
-    }
 }
 
-fn taken(series: &Series, forms: Forms) -> TakenSeries {
+fn taken(series: &Series, forms: Arc<Forms>) -> TakenSeries {
     TakenSeries {
         id: series.id,
+        group: series.group,
         labels: series.labels.clone(),
         kind: series.kind,
-        retired: series.retired,
+        until: series.retired.then_some(series.touched),
         forms,
-        blocks: series.blocks.clone(),
-        marks: series.marks.clone(),
-        base: series.base.clone(),
-        near: series.near.clone(),
-        samples: series.open_samples.clone(),
-        natives: series.open_natives.clone(),
-    }
-}
-
-/// Chunks by series, then block.
-#[derive(Default)]
-pub(super) struct Chunks(pub(super) Vec<StoredChunk>);
-
-impl Chunks {
-    pub(super) fn of(&self, series: u64) -> &[StoredChunk] {
-        let from = self.0.partition_point(|c| c.series < series);
-        let to = self.0.partition_point(|c| c.series <= series);
-        &self.0[from..to]
+        data: series.data.clone(),
     }
 }
 

@@ -6,10 +6,12 @@
 //! little-endian.
 //!
 //! ```text
-//! segment := "plimjrnl" | version u32 = 1 | 0 u32 | record*
+//! segment := "plimjrnl" | version u32 = 1 | 0 u32 | cut? | record*
 //! record  := marker B7 50 4A 52 | length u32 | crc32 (IEEE) of length and payload, u32 | payload
+//! cut     := marker B7 50 4A 58 | length u32 = 16 | crc32 as above | segment u64 | bytes u64
 //! ```
-//! The payload is opaque here (`series::entry` describes it).
+//! The payload is opaque here (`series::entry` describes it). A cut says that a segment before this one ends
+//! after so many bytes, whatever lies behind them.
 //!
 //! # What can go wrong
 //! - **Torn end**: the process or the machine died while appending. The record was never acknowledged. Found as
@@ -17,37 +19,49 @@
 //! - **Damage**: bytes changed on the disk. Checksums find it; the marker lets reading go on at the next valid
 //!   record, and what lies between is reported. (Without a marker a wrong length would take the rest of the
 //!   segment with it.)
-//! - **A failed write** (no space, an I/O error): the segment is cut back to its last good record at once, or
-//!   before the next append if even that fails; so when space returns, so does the journal. After a failed
-//!   sync the kernel may have dropped the pages and will not fail again ("fsyncgate"), so the record is cut
-//!   off too, and refused.
+//! - **A failed write** (no space, an I/O error): the segment is cut back to its last good record, durably,
+//!   before anything else is written; so when space returns, so does the journal. After a failed sync the kernel
+//!   may have dropped the pages and will not fail again ("fsyncgate"), so the record is cut off too, and
+//!   refused. Where even the cutting fails the segment is abandoned for good: the next one begins with a cut, so
+//!   that what was refused does not come back at a replay. Until one of the two has succeeded nothing is taken.
+//! - **A full disk** on which not even a new file fits: once the archive has everything, the segment in use is
+//!   emptied in place, which gives its space back ([`Journal::trim`]).
 //! - A new file and a removed one are only durable when their folder is synced, which is done for both.
+//!
+//! What remains: a record that was written whole, whose sync failed, on a disk that takes neither the cut nor a
+//! new segment until the process ends, may be replayed although it was refused. Its first bytes are overwritten
+//! where they lie as the last resort.
 
+pub mod carry;
 mod scan;
+mod tail;
 
 use std::fs::{File, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::series::{Damage, Journal, JournalError, JournalSync, Replayed, SegmentId};
 
-use scan::{Found, HEADER, scan};
+use scan::{Cut, Found, HEADER, scan};
+use tail::Tail;
 
 /// The largest payload.
 const MAX_ENTRY: usize = 256 << 20;
+
+/// How much an unlimited journal may hold.
+const UNLIMITED: u64 = u64::MAX;
 
 /// An append-only journal in a folder of its own.
 #[derive(Debug)]
 pub struct FileJournal {
     folder: PathBuf,
     sync: JournalSync,
+    limit: u64,
     _lock: File,
     segment: SegmentId,
-    file: Option<File>,
-    /// The length of the open segment up to its last good record.
-    good: u64,
-    /// Something may lie behind `good`.
-    dirty: bool,
+    tail: Option<Tail>,
+    /// The bytes of the segments before it.
+    older: u64,
     buffer: Vec<u8>,
 }
 
@@ -66,20 +80,18 @@ impl FileJournal {
             Err(std::fs::TryLockError::Error(source)) => return Err(io(&path, "opened")(source)),
         }
         let segment = segments(folder)?.last().copied().unwrap_or(0);
-        Ok(Self {
-            folder: folder.to_owned(),
-            sync,
-            _lock: lock,
-            segment,
-            file: None,
-            good: 0,
-            dirty: false,
-            buffer: Vec::new(),
-        })
+        let (folder, buffer) = (folder.to_owned(), Vec::new());
+        Ok(Self { folder, sync, limit: UNLIMITED, _lock: lock, segment, tail: None, older: 0, buffer })
+    }
+
+    /// All segments together hold at most so many bytes; what comes then is refused.
+    #[must_use]
+    pub fn with_limit(self, bytes: u64) -> Self {
+        Self { limit: bytes, ..self }
     }
 
     fn path(&self, segment: SegmentId) -> PathBuf {
-        self.folder.join(format!("journal-{segment:016}.log"))
+        segment_path(&self.folder, segment)
     }
 
     fn sync_folder(&self) -> Result<(), JournalError> {
@@ -124,40 +136,41 @@ impl FileJournal {
 
     fn begin_segment(&mut self) -> Result<(), JournalError> {
         let next = self.segment + 1;
-        let path = self.path(next);
-        let create = || -> std::io::Result<File> {
-            let mut file = OpenOptions::new().create(true).truncate(true).write(true).open(&path)?;
-            file.write_all(&HEADER)?;
-            file.sync_all()?;
-            Ok(file)
-        };
-        let file = create().map_err(io(&path, "written"))?;
+        let mut beginning = HEADER.to_vec();
+        if let Some(tail) = self.tail.as_ref().filter(|t| t.abandoned) {
+            scan::put_cut(&mut beginning, Cut { segment: self.segment, bytes: tail.good() });
+        }
+        let tail = Tail::create(self.path(next), &beginning, self.sync)?;
         self.sync_folder()?;
-        (self.segment, self.file) = (next, Some(file));
-        (self.good, self.dirty) = (HEADER.len() as u64, false);
+        self.older += self.tail.as_ref().map_or(0, Tail::good);
+        (self.segment, self.tail) = (next, Some(tail));
         Ok(())
     }
 
-    fn write(&mut self) -> Result<(), JournalError> {
-        let path = self.path(self.segment);
-        let (good, sync) = (self.good, self.sync);
-        let Some(file) = self.file.as_mut() else {
-            let source = std::io::Error::other("no segment is open");
-            return Err(io(&path, "written")(source));
-        };
-        if self.dirty {
-            file.set_len(good).map_err(io(&path, "truncated"))?;
-            self.dirty = false;
+    fn check_limit(&self, more: usize) -> Result<(), JournalError> {
+        let used = self.older + self.tail.as_ref().map_or(0, Tail::good);
+        if used.saturating_add(more as u64) <= self.limit {
+            return Ok(());
         }
-        let written = file.seek(SeekFrom::Start(good)).and_then(|_| file.write_all(&self.buffer));
-        let done = written.map_err(io(&path, "written")).and_then(|()| match sync {
-            JournalSync::Always => file.sync_data().map_err(io(&path, "synced")),
-            JournalSync::Write => Ok(()),
-        });
-        match done {
-            Ok(()) => self.good += self.buffer.len() as u64,
+        Err(JournalError::Full { path: self.folder.display().to_string(), used, limit: self.limit })
+    }
+
+    /// Appends the buffer. An abandoned segment is replaced first; the entry that comes then is refused, since
+    /// it may lean on what was explained in the segment that is left.
+    fn write(&mut self) -> Result<(), JournalError> {
+        self.check_limit(self.buffer.len())?;
+        let tail = match &mut self.tail {
+            Some(tail) if !tail.abandoned => tail,
+            left => {
+                let path = left.as_ref().map_or(self.folder.as_path(), |t| t.path()).display().to_string();
+                self.begin_segment()?;
+                return Err(JournalError::Abandoned { path });
+            }
+        };
+        let done = tail.append(&self.buffer);
+        if tail.abandoned {
             // Tried again before the next append if it fails now.
-            Err(_) => self.dirty = file.set_len(good).is_err(),
+            let _later = self.begin_segment();
         }
         done
     }
@@ -167,10 +180,12 @@ impl Journal for FileJournal {
     fn replay(&mut self, entry: &mut dyn FnMut(SegmentId, &[u8])) -> Result<Replayed, JournalError> {
         let mut replayed = Replayed::default();
         let all = segments(&self.folder)?;
+        apply_cuts(&self.folder, &all)?;
         for segment in &all {
             self.replay_segment(*segment, Some(segment) == all.last(), entry, &mut replayed)?;
         }
         self.begin_segment()?;
+        self.older = self.bytes_before(self.segment)?;
         Ok(replayed)
     }
 
@@ -196,8 +211,51 @@ impl Journal for FileJournal {
             let path = self.path(segment);
             std::fs::remove_file(&path).map_err(io(&path, "removed"))?;
         }
+        self.older = self.bytes_before(self.segment)?;
+        match &mut self.tail {
+            Some(tail) if self.segment <= through => tail.clear(HEADER.len() as u64)?,
+            _ => {}
+        }
         self.sync_folder()
     }
+}
+
+impl FileJournal {
+    fn bytes_before(&self, end: SegmentId) -> Result<u64, JournalError> {
+        let mut bytes = 0;
+        for segment in segments(&self.folder)?.into_iter().filter(|s| *s < end) {
+            let path = self.path(segment);
+            bytes += std::fs::metadata(&path).map_err(io(&path, "read"))?.len();
+        }
+        Ok(bytes)
+    }
+}
+
+fn segment_path(folder: &Path, segment: SegmentId) -> PathBuf {
+    folder.join(format!("journal-{segment:016}.log"))
+}
+
+/// Cuts off what later segments say was refused: see the module.
+fn apply_cuts(folder: &Path, all: &[SegmentId]) -> Result<(), JournalError> {
+    for segment in all {
+        let path = segment_path(folder, *segment);
+        let Some(found) = read_cut(&path).map_err(io(&path, "read"))? else { continue };
+        let before = segment_path(folder, found.segment);
+        match std::fs::metadata(&before) {
+            Ok(there) if there.len() > found.bytes => cut(&before, found.bytes)?,
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(io(&before, "read")(error)),
+        }
+    }
+    Ok(())
+}
+
+/// The cut at the beginning of a segment, if it has one.
+fn read_cut(path: &Path) -> std::io::Result<Option<Cut>> {
+    let mut beginning = Vec::new();
+    File::open(path)?.take(scan::BEGINNING).read_to_end(&mut beginning)?;
+    Ok(scan::cut_of(&beginning))
 }
 
 /// The segments in a folder, ascending.

@@ -6,7 +6,19 @@ const MAGIC: usize = 8;
 const VERSION_END: usize = 12;
 
 const MARKER: [u8; 4] = [0xB7, b'P', b'J', b'R'];
+const CUT_MARKER: [u8; 4] = [0xB7, b'P', b'J', b'X'];
 const RECORD_HEAD: usize = 12;
+const CUT: usize = 16;
+
+/// As many bytes of a segment as its header and a cut have.
+pub(super) const BEGINNING: u64 = (HEADER.len() + RECORD_HEAD + CUT) as u64;
+
+/// A segment ends after so many bytes: what lies behind them was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Cut {
+    pub(super) segment: u64,
+    pub(super) bytes: u64,
+}
 
 /// A piece of a segment, in bytes from its start.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +41,24 @@ impl Found {
 
 /// Appends a record.
 pub(super) fn put_record(out: &mut Vec<u8>, length: u32, payload: &[u8]) {
-    out.extend_from_slice(&MARKER);
+    put(out, MARKER, length, payload);
+}
+
+/// Appends a cut; only right behind a header.
+pub(super) fn put_cut(out: &mut Vec<u8>, cut: Cut) {
+    let payload = [cut.segment.to_le_bytes(), cut.bytes.to_le_bytes()].concat();
+    put(out, CUT_MARKER, CUT as u32, &payload);
+}
+
+/// The cut that a segment begins with.
+pub(super) fn cut_of(bytes: &[u8]) -> Option<Cut> {
+    let (offset, length) = bytes.starts_with(&HEADER).then(|| piece_at(bytes, HEADER.len(), CUT_MARKER))??;
+    let (segment, end) = bytes.get(offset..offset + length)?.split_first_chunk::<8>()?;
+    Some(Cut { segment: u64::from_le_bytes(*segment), bytes: u64::from_le_bytes(end.try_into().ok()?) })
+}
+
+fn put(out: &mut Vec<u8>, marker: [u8; 4], length: u32, payload: &[u8]) {
+    out.extend_from_slice(&marker);
     out.extend_from_slice(&length.to_le_bytes());
     out.extend_from_slice(&checksum(length, payload).to_le_bytes());
     out.extend_from_slice(payload);
@@ -48,7 +77,7 @@ pub(super) fn scan(bytes: &[u8]) -> Result<Vec<Found>, String> {
     let mut found = Vec::new();
     let mut at = 0;
     if bytes.starts_with(&HEADER) {
-        at = HEADER.len();
+        at = if cut_of(bytes).is_some() { BEGINNING as usize } else { HEADER.len() };
     } else if bytes.len() >= VERSION_END
         && bytes[..MAGIC] == HEADER[..MAGIC]
         && bytes[MAGIC..VERSION_END] != HEADER[MAGIC..VERSION_END]
@@ -58,7 +87,7 @@ pub(super) fn scan(bytes: &[u8]) -> Result<Vec<Found>, String> {
     }
     let mut damage_from = at;
     while at < bytes.len() {
-        let Some((offset, length)) = record_at(bytes, at) else {
+        let Some((offset, length)) = piece_at(bytes, at, MARKER) else {
             at = next_marker(bytes, at + 1);
             continue;
         };
@@ -75,9 +104,9 @@ pub(super) fn scan(bytes: &[u8]) -> Result<Vec<Found>, String> {
     Ok(found)
 }
 
-fn record_at(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
+fn piece_at(bytes: &[u8], at: usize, marker: [u8; 4]) -> Option<(usize, usize)> {
     let head = bytes.get(at..at + RECORD_HEAD)?;
-    if head[..4] != MARKER {
+    if head[..4] != marker {
         return None;
     }
     let length = u32::from_le_bytes(head[4..8].try_into().ok()?);

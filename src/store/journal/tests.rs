@@ -94,19 +94,95 @@ fn cut_anywhere_the_whole_records_before_remain() {
     }
 }
 
+/// The disk takes neither the entry nor the cut, but keeps all that it was given: what was refused does not come
+/// back, and what comes next does not depend on it.
 #[test]
-fn space_that_returns_brings_the_journal_back() {
-    // A segment whose file is read-only fails to write as a full disk does.
+fn what_was_refused_is_never_replayed() {
     let (folder, path) = written(&[b"good"]);
     let mut journal = open(folder.path());
     replay(&mut journal);
-    let writable = journal.file.replace(File::open(&path).unwrap());
+    journal.append(b"before").unwrap();
+    let (left, path_left) = (journal.segment(), journal.path(journal.segment()));
+    drop(journal.tail.as_mut().unwrap().break_file());
     assert!(journal.append(b"refused").is_err());
-    assert!(journal.dirty);
-    journal.file = writable;
+    assert_ne!(journal.segment(), left, "what cannot be cut back is left");
+    let mut refused = Vec::new();
+    scan::put_record(&mut refused, 7, b"refused");
+    let mut bytes = std::fs::read(&path_left).unwrap();
+    bytes.extend(refused);
+    std::fs::write(&path_left, bytes).unwrap();
+    let kept: Vec<Vec<u8>> = [&b"good"[..], b"before"].map(<[u8]>::to_vec).into();
+    // Killed here: the new segment holds nothing but the cut.
+    let copied = copy_of(folder.path());
+    assert_eq!(replay(&mut open(copied.path())), (kept.clone(), vec![]));
+    assert_eq!(replay(&mut open(copied.path())), (kept.clone(), vec![]), "and again");
+    // Not killed: it goes on.
+    journal.append(b"accepted").unwrap();
+    drop(journal);
+    let all = [kept, vec![b"accepted".to_vec()]].concat();
+    assert_eq!(replay(&mut open(folder.path())), (all, vec![]));
+    assert!(path.exists());
+}
+
+#[test]
+fn a_disk_that_takes_no_new_segment_takes_nothing_until_it_does() {
+    let (folder, _) = written(&[b"good"]);
+    let mut journal = open(folder.path());
+    replay(&mut journal);
+    drop(journal.tail.as_mut().unwrap().break_file());
+    let next = journal.path(journal.segment() + 1);
+    std::fs::create_dir(&next).unwrap();
+    assert!(matches!(journal.append(b"refused"), Err(JournalError::Io { operation: "written", .. })));
+    assert!(matches!(journal.append(b"refused too"), Err(JournalError::Io { operation: "written", .. })));
+    std::fs::remove_dir(&next).unwrap();
+    // The one that finds it well again is refused too: it leans on the segment that is left.
+    assert!(matches!(journal.append(b"refused again"), Err(JournalError::Abandoned { .. })));
     journal.append(b"accepted").unwrap();
     drop(journal);
     assert_eq!(replay(&mut open(folder.path())), (vec![b"good".to_vec(), b"accepted".to_vec()], vec![]));
+}
+
+#[test]
+fn a_full_journal_takes_more_once_it_is_trimmed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = open(folder.path()).with_limit(100);
+    replay(&mut journal);
+    journal.append(&[1; 40]).unwrap();
+    let error = journal.append(&[2; 40]).unwrap_err();
+    assert!(matches!(error, JournalError::Full { used: 68, limit: 100, .. }), "{error}");
+    assert!(error.to_string().contains("journal.max"), "{error}");
+    journal.append(b"small").unwrap();
+    // The only segment is emptied in place.
+    journal.trim(journal.segment()).unwrap();
+    journal.append(&[3; 40]).unwrap();
+    drop(journal);
+    // What an earlier process left counts too.
+    let mut journal = open(folder.path()).with_limit(100);
+    assert_eq!(replay(&mut journal), (vec![vec![3; 40]], vec![]));
+    assert!(matches!(journal.append(&[4; 40]), Err(JournalError::Full { .. })));
+    journal.trim(journal.segment() - 1).unwrap();
+    journal.append(&[5; 40]).unwrap();
+}
+
+#[test]
+fn errors_say_where_and_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("data");
+    std::fs::write(&file, b"").unwrap();
+    let error = FileJournal::open(&file, JournalSync::Write).unwrap_err().to_string();
+    assert!(error.contains("data") && error.contains("must name a folder"), "{error}");
+    let of = |kind: std::io::ErrorKind| io(&file, "written")(kind.into()).to_string();
+    assert!(of(std::io::ErrorKind::ReadOnlyFilesystem).contains("mount"));
+    assert!(of(std::io::ErrorKind::PermissionDenied).contains("right to write"));
+    assert!(of(std::io::ErrorKind::StorageFull).contains("free space"));
+}
+
+fn copy_of(folder: &Path) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for segment in segments(folder).unwrap() {
+        std::fs::copy(segment_path(folder, segment), segment_path(copy.path(), segment)).unwrap();
+    }
+    copy
 }
 
 proptest! {

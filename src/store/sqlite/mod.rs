@@ -1,6 +1,7 @@
 //! The embedded default: one SQLite file.
 
 mod archive;
+pub mod backup;
 mod ledger;
 pub mod outbox;
 
@@ -8,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use sqlx::SqlitePool;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
 use super::migrate::{MigrateError, Migration, migrate};
 
@@ -17,6 +18,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "archive", sql: include_str!("../../../migrations/sqlite/0001_archive.sql") },
     Migration { number: 2, name: "ledger", sql: include_str!("../../../migrations/sqlite/0002_ledger.sql") },
     Migration { number: 3, name: "outbox", sql: include_str!("../../../migrations/sqlite/0003_outbox.sql") },
+    Migration { number: 4, name: "pages", sql: include_str!("../../../migrations/sqlite/0004_pages.sql") },
 ];
 
 /// Why the database could not be opened.
@@ -59,9 +61,12 @@ impl SqliteStore {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
+            .auto_vacuum(SqliteAutoVacuum::Incremental)
+            .pragma("journal_size_limit", "4194304")
             .busy_timeout(Duration::from_secs(10));
         let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await;
         let pool = pool.map_err(|source| OpenError::Open { path: name.clone(), source })?;
+        archive::prepare(&pool).await.map_err(|source| OpenError::Open { path: name.clone(), source })?;
         let applied = migrate(&pool, MIGRATIONS).await.map_err(|source| OpenError::Migrate { path: name, source })?;
         Ok((Self { pool }, applied))
     }

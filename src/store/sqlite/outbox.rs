@@ -86,6 +86,21 @@ const NEXT_DUE: &str = "\
         SELECT 1 FROM outbox AS older WHERE older.status IN ('pending', 'sending') \
         AND older.channel = o.channel AND older.ordering_key = o.ordering_key AND older.sequence < o.sequence)";
 
+const RELEASE: &str = "UPDATE outbox SET status = 'pending', lease_until = NULL WHERE status = 'sending'";
+
+impl SqliteStore {
+    /// Takes back the leases of a process that is gone, so that what it was sending when it was killed does not
+    /// wait for them to end; it may go out a second time, under the same key. Only whoever holds the journal may
+    /// call this: nobody else sends from this database.
+    ///
+    /// # Errors
+    /// The database could not be written.
+    pub async fn release_leases(&self) -> Result<u64, OutboxError> {
+        let done = sqlx::query(RELEASE).execute(self.pool()).await.map_err(written)?;
+        Ok(done.rows_affected())
+    }
+}
+
 /// Sequence, id, attempts, envelope.
 type Leased = (i64, String, u32, String);
 
@@ -232,6 +247,19 @@ mod tests {
         let (status, _, _, error, _) = bench.row(bad.id).await;
         assert_eq!(status, "dead");
         assert!(error.unwrap().contains("cannot be read"));
+    }
+
+    #[tokio::test]
+    async fn what_a_dead_process_was_sending_is_due_at_once() {
+        let bench = Sqlite::new().await;
+        let page = envelope("a", "hook");
+        bench.put(&page).await;
+        let (limits, lease) = (Limits { total: 10, per_channel: 10 }, Duration::from_secs(120));
+        let lease = || bench.store.lease(page.due_at, lease, limits);
+        assert_eq!(lease().await.unwrap().len(), 1);
+        assert_eq!(lease().await.unwrap().len(), 0);
+        assert_eq!(bench.store.release_leases().await.unwrap(), 1);
+        assert_eq!(lease().await.unwrap().iter().map(|a| a.number).collect::<Vec<_>>(), [2]);
     }
 
     #[tokio::test]

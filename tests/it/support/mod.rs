@@ -1,6 +1,7 @@
 //! Real peers for the tests: each is started on a free port in a temporary folder and killed on drop.
 
 pub mod chromium;
+pub mod disk;
 #[path = "../../../src/http/ingest/testkit.rs"]
 pub mod fakes;
 pub mod pages;

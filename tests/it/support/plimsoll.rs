@@ -37,6 +37,11 @@ impl Plimsoll {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// SIGKILL.
     pub fn kill(&mut self) {
         self.process.kill();
@@ -48,6 +53,43 @@ impl Plimsoll {
         self.wait_ready().await;
     }
 
+    /// What `/readyz` answers: the status, and each check's name, outcome and reason.
+    pub async fn readiness(&self) -> (u16, serde_json::Value) {
+        let reply = client().get(format!("{}/readyz", self.url())).send().await.expect("a reply");
+        (reply.status().as_u16(), reply.json().await.expect("JSON"))
+    }
+
+    /// Waits until a check of `/readyz` holds or does not; its reason.
+    pub async fn wait_for_check(&self, name: &str, ok: bool) -> String {
+        wait::until(&format!("{name} is {ok}"), Duration::from_secs(40), || async {
+            let (_, report) = self.readiness().await;
+            let check = report["checks"].as_array().and_then(|all| all.iter().find(|c| c["name"] == name)).cloned();
+            let check = check.ok_or_else(|| format!("{report}"))?;
+            if check["ok"] == ok { Ok(check["reason"].to_string()) } else { Err(format!("{report}")) }
+        })
+        .await
+    }
+
+    /// Posts so many events of a counter, in one body; the status and `Retry-After`.
+    pub async fn count(&self, name: &str, events: u64) -> (u16, Option<String>) {
+        let line = format!(r#"{{"kind":"counter","name":"{name}","add":1}}"#);
+        let body = vec![line; events as usize].join("\n");
+        let url = format!("{}/ingest/timings", self.url());
+        let request = client().post(url).header("content-type", "application/x-ndjson").body(body);
+        let reply = request.send().await.expect("a reply");
+        let wait = reply.headers().get("retry-after").and_then(|v| v.to_str().ok()).map(str::to_owned);
+        (reply.status().as_u16(), wait)
+    }
+
+    /// A query's one number; zero when there is none.
+    pub async fn value(&self, expression: &str) -> f64 {
+        let query: String =
+            url::form_urlencoded::Serializer::new(String::new()).append_pair("query", expression).finish();
+        let reply = client().get(format!("{}/api/v1/query?{query}", self.url())).send().await.expect("a reply");
+        let answer: serde_json::Value = reply.json().await.expect("JSON");
+        let text = answer["data"]["result"][0]["value"][1].as_str().unwrap_or("0").to_owned();
+        text.parse().expect("a number")
+    }
     /// A signal by its name.
     pub fn signal(&self, name: &str) {
         self.process.signal(name);
@@ -89,7 +131,9 @@ impl Plimsoll {
 }
 
 fn spawn(folder: &Path, port: u16, env: &[(String, String)]) -> Process {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
+    // A write beyond a file's largest size fails as on a full disk, instead of ending the process.
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_plimsoll")]);
     command.args(["serve", "--listen", &format!("127.0.0.1:{port}")]).current_dir(folder).env("RUST_LOG", "info");
     command.envs(env.iter().map(|(k, v)| (k, v)));
     Process::start("plimsoll", &mut command, &folder.join("plimsoll.log"))

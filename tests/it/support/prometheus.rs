@@ -14,13 +14,32 @@ pub struct Prometheus {
     process: Process,
     folder: tempfile::TempDir,
     port: u16,
+    more: Vec<String>,
 }
 
 impl Prometheus {
     /// Starts Prometheus with this configuration. Each `(path, text)` is written beside the configuration
     /// first, so `rule_files` can name it.
     pub fn start(config_yaml: &str, files: &[(&str, &str)]) -> Self {
-        Self::start_in(tempfile::tempdir().unwrap(), config_yaml, files)
+        Self::start_in(tempfile::tempdir().unwrap(), config_yaml, files, &[])
+    }
+
+    /// The same with more arguments.
+    pub fn start_with(config_yaml: &str, more: &[&str]) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), config_yaml, &[], more)
+    }
+
+    /// SIGTERM, waits until it is gone, and starts it again on its data.
+    pub async fn restart(&mut self) {
+        self.process.terminate();
+        let process = &mut self.process;
+        until("prometheus ends after SIGTERM", Duration::from_secs(60), || {
+            let ended = process.ended().ok_or_else(|| "still running".to_owned());
+            async move { ended }
+        })
+        .await;
+        self.process = spawn(&self.folder, self.port, &self.more);
+        self.wait_ready().await;
     }
 
     /// Starts Prometheus on these samples, written in OpenMetrics with timestamps.
@@ -32,21 +51,14 @@ impl Prometheus {
         promtool.args(["tsdb", "create-blocks-from", "openmetrics"]).arg(&input).arg(folder.path().join("data"));
         let output = promtool.output().expect("promtool is installed (run `make test-deps`)");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        Self::start_in(folder, "global: {}\n", &[])
+        Self::start_in(folder, "global: {}\n", &[], &[])
     }
 
-    fn start_in(folder: tempfile::TempDir, config_yaml: &str, files: &[(&str, &str)]) -> Self {
+    fn start_in(folder: tempfile::TempDir, config_yaml: &str, files: &[(&str, &str)], more: &[&str]) -> Self {
         write(folder.path(), "prometheus.yml", config_yaml);
         files.iter().for_each(|(path, text)| write(folder.path(), path, text));
-        let port = free_port();
-        let mut command = Command::new("prometheus");
-        command
-            .arg(format!("--config.file={}", folder.path().join("prometheus.yml").display()))
-            .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
-            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-            .args(["--storage.tsdb.retention.time=100y", "--web.enable-lifecycle", "--log.level=warn"]);
-        let process = Process::start("prometheus", &mut command, &folder.path().join("prometheus.log"));
-        Self { process, folder, port }
+        let (port, more) = (free_port(), more.iter().map(|m| (*m).to_owned()).collect::<Vec<_>>());
+        Self { process: spawn(&folder, port, &more), folder, port, more }
     }
 
     /// `http://127.0.0.1:PORT`.
@@ -77,6 +89,17 @@ impl Prometheus {
     pub fn id(&self) -> u32 {
         self.process.id()
     }
+}
+
+fn spawn(folder: &tempfile::TempDir, port: u16, more: &[String]) -> Process {
+    let mut command = Command::new("prometheus");
+    command
+        .arg(format!("--config.file={}", folder.path().join("prometheus.yml").display()))
+        .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
+        .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+        .args(["--storage.tsdb.retention.time=100y", "--web.enable-lifecycle", "--log.level=warn"])
+        .args(more);
+    Process::start("prometheus", &mut command, &folder.path().join("prometheus.log"))
 }
 
 fn write(folder: &Path, path: &str, text: &str) {

@@ -1,0 +1,202 @@
+//! What remote write costs: 893 routes × 4 statuses as histograms, one sample of each series in a request, every
+//! 10 s for an hour, as a real sender does; once as classic histograms (14 series each) and once as native ones.
+//!
+//! The hour ends now and is sent as fast as it is taken: the samples are inside every system's window, and the
+//! processor time per sample is the same as at a sender's pace, but for what runs by the clock.
+//! Work that systems put off is waited for (15 s: Plimsoll archives every 10 s). "Disk" is all that lies in the
+//! server's folder then: journals, head chunks, archive.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::common::args::Args;
+use crate::common::cpu;
+use crate::common::http::Http;
+use crate::common::peers::{Peer, Server};
+use crate::common::prom;
+use crate::common::remote_write::{Request, Series, send_all};
+use crate::common::shop::{CLASSIC_SERIES, METRIC, STATUSES, Shop};
+use crate::common::table::{Aim, Report, figure, median, median_ratio, print_head, row};
+
+const ROUTES: usize = 893;
+const PER_STEP: [f64; 4] = [35.0; 4];
+const SERIES_PER_REQUEST: usize = 2_000;
+const LANES: usize = 2;
+const PUT_OFF: Duration = Duration::from_secs(15);
+/// Samples of a series in an hour.
+const AN_HOUR: usize = 360;
+pub(crate) const STEP_MS: i64 = 10_000;
+
+/// How histograms are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Classic,
+    Native,
+}
+
+/// Form, peers (ours first, then who it is compared with), and aims for processor time, memory and disk.
+const CASES: [(&str, Form, &[Peer], [Aim; 3]); 2] = [
+    (
+        "classic",
+        Form::Classic,
+        &[Peer::Always, Peer::Prometheus, Peer::Victoria],
+        [Aim::Below(0.25, 0.15), Aim::Below(0.3, 0.15), Aim::Below(0.35, 0.2)],
+    ),
+    (
+        "native",
+        Form::Native,
+        &[Peer::Always, Peer::PrometheusNative],
+        [Aim::Below(0.15, 0.05), Aim::Below(0.5, 0.25), Aim::Below(0.3, 0.15)],
+    ),
+];
+
+/// What one peer took, per histogram sample or per histogram.
+struct Cost {
+    peer: Peer,
+    cpu_us: f64,
+    memory_bytes: f64,
+    disk_bytes: f64,
+}
+
+/// A figure of a [`Cost`]: its name, its unit, and which it is.
+type Measure = (&'static str, &'static str, fn(&Cost) -> f64);
+
+const MEASURES: [Measure; 3] = [
+    ("CPU per histogram sample", "µs", |c| c.cpu_us),
+    ("memory per histogram", "bytes", |c| c.memory_bytes),
+    ("disk per histogram sample", "bytes", |c| c.disk_bytes),
+];
+
+pub(crate) fn run(args: &Args, report: &mut Report) {
+    let steps = args.size(args.steps, AN_HOUR, 12).min(AN_HOUR);
+    for (name, form, peers, aims) in CASES.iter().filter(|c| args.wants_case(c.0)) {
+        let (peers, rounds) = (Peer::installed(peers), args.rounds(1));
+        println!("\n{name}, {} histograms, {steps} samples each, {rounds} rounds", ROUTES * STATUSES.len());
+        let one = |_| peers.iter().filter_map(|p| measure(*p, *form, steps, report)).collect::<Vec<_>>();
+        let costs: Vec<Cost> = (0..rounds).flat_map(one).collect();
+        print(&costs);
+        compare(name, &peers, &costs, aims, report);
+    }
+}
+
+/// The cost of loading; `None` when the server does not take it.
+fn measure(peer: Peer, form: Form, steps: usize, report: &mut Report) -> Option<Cost> {
+    let server = Server::start(peer);
+    std::thread::sleep(Duration::from_millis(1_500));
+    let (cpu_before, empty) = (cpu::cpu_seconds(server.pid()), cpu::resident_memory(server.pid()));
+    let end = now_ms();
+    let mut shop = Shop::new(ROUTES, PER_STEP);
+    let sent = send_all(server.port, LANES, |send| match form {
+        Form::Classic => classic(&mut shop, steps, end, STEP_MS, send),
+        Form::Native => native(&mut shop, steps, end, send),
+    });
+    if let Err(refusal) = sent {
+        println!("{}: left out, {refusal}", peer.name());
+        return None;
+    }
+    std::thread::sleep(PUT_OFF);
+    let histograms = shop.histograms().len() as f64;
+    let cost = Cost {
+        peer,
+        cpu_us: (cpu::cpu_seconds(server.pid()) - cpu_before) / histograms / steps as f64 * 1e6,
+        memory_bytes: (cpu::resident_memory(server.pid()) - empty) / histograms,
+        disk_bytes: cpu::disk_bytes(server.folder()) / histograms / steps as f64,
+    };
+    check(&server, form, &shop, end, report);
+    Some(cost)
+}
+
+/// The last sample of all histograms together must be what was sent.
+fn check(server: &Server, form: Form, shop: &Shop, end: i64, report: &mut Report) {
+    let expression = match form {
+        Form::Classic => format!("sum({METRIC}_count)"),
+        Form::Native => format!("histogram_count(sum({METRIC}))"),
+    };
+    let found = server.connect().get(&prom::instant_path(&expression, end)).expect("an answer comes");
+    let found: f64 = prom::samples(&found).into_values().flatten().map(|(_, v)| v).sum();
+    match server.peer {
+        peer if peer.is_ours() => report.expect_equal(&format!("{}: {expression}", peer.name()), found, shop.count()),
+        peer if found != shop.count() => println!("{}: {expression} is {found} of {}", peer.name(), shop.count()),
+        _ => {}
+    }
+}
+
+/// Classic histograms: `steps` samples of each series, `step_ms` apart, the last at `end`.
+pub(crate) fn classic(shop: &mut Shop, steps: usize, end: i64, step_ms: i64, send: &mut dyn FnMut(usize, Vec<u8>)) {
+    let series: Vec<Vec<Series>> = shop.histograms().iter().map(|h| h.classic_series()).collect();
+    for step in 0..steps {
+        shop.step();
+        let at = end - (steps - 1 - step) as i64 * step_ms;
+        let values = shop.histograms().iter().map(|h| h.classic_values());
+        let samples = series.iter().zip(values).flat_map(|(s, v)| s.iter().zip(v));
+        chunked(samples, send, |request, (series, value)| request.samples(series, &[(at, value)]));
+    }
+}
+
+fn native(shop: &mut Shop, steps: usize, end: i64, send: &mut dyn FnMut(usize, Vec<u8>)) {
+    let series: Vec<Series> = shop.histograms().iter().map(|h| h.native_series()).collect();
+    for step in 0..steps {
+        shop.step();
+        let at = end - (steps - 1 - step) as i64 * STEP_MS;
+        let samples = series.iter().zip(shop.histograms());
+        chunked(samples, send, |request, (series, histogram)| request.native(series, &histogram.native(at)));
+    }
+}
+
+/// A request for each so many series; the same series always go over the same connection.
+fn chunked<T>(all: impl Iterator<Item = T>, send: &mut dyn FnMut(usize, Vec<u8>), add: impl Fn(&mut Request, T)) {
+    let (mut request, mut lane) = (Request::default(), 0);
+    for one in all {
+        add(&mut request, one);
+        if request.len() == SERIES_PER_REQUEST {
+            send(lane, request.take());
+            lane += 1;
+        }
+    }
+    if request.len() > 0 {
+        send(lane, request.take());
+    }
+}
+
+/// Now, on a whole step, so that every system's answers fall on samples.
+pub(crate) fn now_ms() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970").as_millis() as i64;
+    now / STEP_MS * STEP_MS
+}
+
+fn print(costs: &[Cost]) {
+    print_head(&[
+        "system",
+        "CPU µs per histogram sample",
+        "per series sample",
+        "memory KB per histogram",
+        "disk bytes per histogram sample",
+    ]);
+    for cost in costs {
+        let (cpu, series) = (figure(cost.cpu_us), figure(cost.cpu_us / CLASSIC_SERIES as f64));
+        let (memory, disk) = (figure(cost.memory_bytes / 1e3), figure(cost.disk_bytes));
+        println!("{}", row(&[cost.peer.name(), &cpu, &series, &memory, &disk]));
+    }
+}
+
+fn compare(case: &str, peers: &[Peer], costs: &[Cost], aims: &[Aim; 3], report: &mut Report) {
+    let of =
+        |peer: Peer, value: fn(&Cost) -> f64| costs.iter().filter(|c| c.peer == peer).map(value).collect::<Vec<_>>();
+    for (i, peer) in peers.iter().enumerate().filter(|(_, p)| !p.is_ours()) {
+        for ((what, unit, value), aim) in MEASURES.iter().zip(aims) {
+            let (ours, theirs) = (of(peers[0], *value), of(*peer, *value));
+            if ours.is_empty() || theirs.is_empty() {
+                continue;
+            }
+            let absolute = format!("{} {unit}", figure(median(&ours)));
+            // The aims are set against Prometheus.
+            let aim = if i == 1 { *aim } else { Aim::None };
+            report.ratio(&format!("{case}: {what} ÷ {}", peer.name()), &absolute, median_ratio(&ours, &theirs), aim);
+        }
+    }
+}
+
+/// Asks until the number is there; `Err` of the connection while the server starts.
+pub(crate) fn answers(port: u16, expression: &str, at_ms: i64, expected: f64) -> bool {
+    let asked = Http::connect(port).and_then(|mut http| prom::number(&mut http, expression, at_ms));
+    asked.is_ok_and(|found| found == Some(expected))
+}

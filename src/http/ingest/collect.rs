@@ -1,0 +1,50 @@
+//! `POST /collect`: Grafana Faro's web SDK, without a change on its side but the address.
+//!
+//! Answers as Faro's receivers do: 202 `ok`. A key travels in `x-api-key` (the SDK's option `apiKey`); without
+//! one the application's name stands for the site. Sessions are not looked at, so none is ever called invalid.
+
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+
+use crate::http::Api;
+use crate::http::auth::{self, Claimed};
+use crate::ingest::Endpoint;
+
+use super::door::{Door, Size};
+use super::reply::reply;
+
+const DOOR: Door = Door {
+    endpoint: Endpoint::Collect,
+    types: &["application/json", "text/plain", ""],
+    browser: true,
+    // Stack traces make bodies larger than a beacon is.
+    size: Size::Body,
+};
+
+/// Takes a payload.
+pub async fn post(State(api): State<Api>, request: Request) -> Response {
+    let cors = auth::cors(&api.edge().settings.keys, &Claimed::of(request.headers()));
+    let mut response = match DOOR.pass(&api, request).await {
+        Ok(arrival) => {
+            let authorize = |site: &str| arrival.authorize(&api, site);
+            let taken = api.edge().intake.faro(&arrival.body, &arrival.sender(), &authorize, api.clock.now()).await;
+            accepted(reply(taken))
+        }
+        Err(problem) => problem.into_response(),
+    };
+    response.headers_mut().extend(cors);
+    response
+}
+
+/// What was taken, in whole or in part, is 202.
+fn accepted(mut response: Response) -> Response {
+    match response.status() {
+        StatusCode::NO_CONTENT => (StatusCode::ACCEPTED, std::mem::take(response.headers_mut()), "ok").into_response(),
+        StatusCode::OK => {
+            *response.status_mut() = StatusCode::ACCEPTED;
+            response
+        }
+        _ => response,
+    }
+}

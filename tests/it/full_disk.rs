@@ -86,7 +86,11 @@ async fn a_disk_that_is_full_refuses_serves_and_recovers() {
     for check in ["journal", "database", "evaluator"] {
         service.wait_for_check(check, true).await;
     }
-    assert_eq!(service.readiness().await.0, 200);
+    wait::until("the service is ready", Duration::from_secs(40), || async {
+        let (status, body) = service.readiness().await;
+        if status == 200 { Ok(()) } else { Err(format!("{status} {body:?}")) }
+    })
+    .await;
     assert_eq!(service.value("sum(full_total)").await, acknowledged as f64);
     // A crash right after a time of refusals brings nothing refused back.
     space.fill(service.id());

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use crate::app::settings;
 use crate::base::{Clock, SystemClock};
-use crate::config::{self, Flags, SystemSources};
+use crate::config::Flags;
 use crate::store::sqlite::backup::{Backup, Done};
 
-use super::{Outcome, complain, print};
+use super::{Outcome, complain, load, print};
 
 /// How often progress is shown.
 const EVERY: Duration = Duration::from_millis(250);
@@ -30,13 +30,7 @@ pub struct Args {
 /// Makes the backup and says what is in it.
 pub fn run(file: Option<&Path>, args: &Args) -> anyhow::Result<Outcome> {
     let flags = Flags { database: args.database.clone(), allow_missing_secrets: true, ..Flags::default() };
-    let loaded = match config::load(file, &SystemSources, &flags) {
-        Ok(loaded) => loaded,
-        Err(errors) => {
-            complain(&errors.to_string());
-            return Ok(Outcome::Misused);
-        }
-    };
+    let Some(loaded) = load(file, &flags) else { return Ok(Outcome::Misused) };
     let backup = Backup {
         database: settings::sqlite_file(&loaded.service)?,
         journal: loaded.service.journal.dir.clone(),

@@ -4,10 +4,10 @@ use std::io::Write;
 use std::path::Path;
 
 use crate::app::settings;
-use crate::config::{self, Flags, SystemSources};
+use crate::config::Flags;
 use crate::store::sqlite::SqliteStore;
 
-use super::{Outcome, complain};
+use super::{Outcome, load};
 
 /// Arguments of `plimsoll migrate`.
 #[derive(Debug, Clone, clap::Args)]
@@ -20,13 +20,7 @@ pub struct Args {
 /// Migrates and prints.
 pub fn run(file: Option<&Path>, args: &Args) -> anyhow::Result<Outcome> {
     let flags = Flags { database: args.database.clone(), allow_missing_secrets: true, ..Flags::default() };
-    let loaded = match config::load(file, &SystemSources, &flags) {
-        Ok(loaded) => loaded,
-        Err(errors) => {
-            complain(&errors.to_string());
-            return Ok(Outcome::Misused);
-        }
-    };
+    let Some(loaded) = load(file, &flags) else { return Ok(Outcome::Misused) };
     let path = settings::sqlite_file(&loaded.service)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (store, applied) = runtime.block_on(SqliteStore::open(&path))?;

@@ -12,10 +12,12 @@ pub mod on_call;
 pub mod query;
 pub mod serve;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::config::{self, Flags, Loaded, SystemSources};
 
 /// Performance budgets, SLOs and paging for web applications.
 #[derive(Debug, Parser)]
@@ -101,6 +103,11 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Backup(args) => backup::run(config, &args),
         Command::Migrate(args) => migrate::run(config, &args),
     }
+}
+
+/// The configuration; `None` when it is wrong, which has been said.
+fn load(file: Option<&Path>, flags: &Flags) -> Option<Loaded> {
+    config::load(file, &SystemSources, flags).map_err(|errors| complain(&errors.to_string())).ok()
 }
 
 /// Says something to whoever sits at the terminal.

@@ -12,7 +12,7 @@ use crate::config::{self, Flags, Loaded, SystemSources};
 use crate::lifecycle::End;
 use crate::telemetry::{self, LogFormat, LogSettings, TraceSettings, Traces};
 
-use super::{Outcome, complain};
+use super::{Outcome, load};
 
 /// How long each phase of stopping may take.
 pub(super) const GRACE: Duration = Duration::from_secs(15);
@@ -59,13 +59,7 @@ impl Args {
 
 /// Serves until told to stop.
 pub fn run(file: Option<&Path>, args: &Args) -> anyhow::Result<Outcome> {
-    let loaded = match config::load(file, &SystemSources, &args.flags()) {
-        Ok(loaded) => loaded,
-        Err(errors) => {
-            complain(&errors.to_string());
-            return Ok(Outcome::Misused);
-        }
-    };
+    let Some(loaded) = load(file, &args.flags()) else { return Ok(Outcome::Misused) };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(serve(file, args, loaded))
 }

@@ -201,16 +201,19 @@ pub enum EmailTls {
 const DAY: Duration = Duration::from_secs(86_400);
 
 impl Default for Limits {
+    /// Those of the series are theirs.
     fn default() -> Self {
+        let series = crate::series::Settings::default();
+        let limits = series.limits;
         Self {
-            series: 200_000,
-            series_per_service: 20_000,
-            series_per_metric: 50_000,
-            labels_per_series: 40,
-            label_name_bytes: 128,
-            label_value_bytes: 1024,
-            batch: 100_000,
-            queue: 1024,
+            series: limits.series as u64,
+            series_per_service: limits.series_per_service as u64,
+            series_per_metric: limits.series_per_metric as u64,
+            labels_per_series: limits.labels_per_series as u64,
+            label_name_bytes: limits.label_name_bytes as u64,
+            label_value_bytes: limits.label_value_bytes as u64,
+            batch: limits.batch as u64,
+            queue: series.queue as u64,
             body_bytes: 1 << 20,
             remote_write_body_bytes: 32 << 20,
             per_client: 50.0,

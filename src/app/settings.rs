@@ -67,7 +67,8 @@ pub fn ingest(service: &Service) -> anyhow::Result<ingest::Settings> {
         ingest::RouteRule::new(&r.matches, &r.route).with_context(|| format!("routes: {:?}", r.matches))
     };
     let routes = service.routes.iter().map(rule).collect::<anyhow::Result<Vec<_>>>()?;
-    Ok(ingest::Settings { routes, ..ingest::Settings::default() })
+    let labels = ingest::LabelLimits::from(&series(service).limits);
+    Ok(ingest::Settings { routes, labels, ..ingest::Settings::default() })
 }
 
 /// Settings of `http`.

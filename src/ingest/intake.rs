@@ -85,7 +85,7 @@ impl Intake {
         let exception_types = RouteLimit::new(EXCEPTION_TYPES);
         let attributions = Attributions::default();
         let tally = Arc::<Tally>::default();
-        let remote_write = remote_write::Receiver::new(recorder.clone(), tally.clone(), registry);
+        let remote_write = remote_write::Receiver::new(recorder.clone(), tally.clone(), registry, settings.labels);
         let running = Running::default();
         Self {
             settings,

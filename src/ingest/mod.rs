@@ -38,5 +38,5 @@ pub use attribution::Attributions;
 pub use intake::{Intake, IntakeError, Sender};
 pub use outcome::{LineError, Outcome, Reject};
 pub use routes::{RouteRule, RouteRuleError};
-pub use settings::Settings;
+pub use settings::{LabelLimits, Settings};
 pub use tally::{Endpoint, EndpointCounts, Tally};

@@ -4,6 +4,34 @@ use std::collections::BTreeSet;
 
 use super::routes::RouteRule;
 
+/// What the labels of one series must keep to, `limits` of the service file. The series hold these too; who names
+/// them here can say what was wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LabelLimits {
+    /// Labels of one series, its name included.
+    pub count: usize,
+    /// Bytes of a label's name.
+    pub name_bytes: usize,
+    /// Bytes of a label's value.
+    pub value_bytes: usize,
+}
+
+impl From<&crate::series::Limits> for LabelLimits {
+    fn from(limits: &crate::series::Limits) -> Self {
+        Self {
+            count: limits.labels_per_series,
+            name_bytes: limits.label_name_bytes,
+            value_bytes: limits.label_value_bytes,
+        }
+    }
+}
+
+impl Default for LabelLimits {
+    fn default() -> Self {
+        Self::from(&crate::series::Settings::default().limits)
+    }
+}
+
 /// The settings of ingest; the defaults are those of the service file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -19,6 +47,8 @@ pub struct Settings {
     pub max_weight: u32,
     /// Finished label sets kept at hand.
     pub cached_series: usize,
+    /// What remote writers' labels must keep to.
+    pub labels: LabelLimits,
 }
 
 impl Default for Settings {
@@ -30,6 +60,7 @@ impl Default for Settings {
             listed_statements: BTreeSet::new(),
             max_weight: 1000,
             cached_series: 20_000,
+            labels: LabelLimits::default(),
         }
     }
 }

@@ -5,16 +5,10 @@
 
 use crate::base::bounded::cut;
 use crate::base::{DropReason, Labels, LabelsBuilder, METRIC_NAME};
+use crate::ingest::LabelLimits;
 use crate::ingest::outcome::Reject;
 
 use super::wire::{Fields, WireError, put_bytes, put_varint, varint_len};
-
-/// The most labels of a series, its name included.
-const LABELS: usize = 40;
-/// The longest name of a label, in bytes.
-const NAME_BYTES: usize = 128;
-/// The longest value of a label, in bytes.
-const VALUE_BYTES: usize = 1024;
 
 /// Why there is no label set.
 #[derive(Debug, PartialEq)]
@@ -32,9 +26,9 @@ impl From<WireError> for LabelsError {
 }
 
 /// The finished labels of these fields; `service`, where there is one, as `service_name`.
-pub(super) fn build(wire: &[u8], service: Option<&str>) -> Result<Labels, LabelsError> {
+pub(super) fn build(wire: &[u8], service: Option<&str>, limits: &LabelLimits) -> Result<Labels, LabelsError> {
     let pairs = pairs(wire)?;
-    let checked = check(&pairs).map_err(LabelsError::Refused)?;
+    let checked = check(&pairs, limits).map_err(LabelsError::Refused)?;
     let mut builder = LabelsBuilder::default();
     for (name, value) in checked {
         builder.set(name, value);
@@ -70,7 +64,7 @@ pub(super) fn pair(label: &[u8]) -> Result<Pair<'_>, WireError> {
 }
 
 /// The pairs as text, without the empty values.
-fn check<'a>(pairs: &[Pair<'a>]) -> Result<Vec<(&'a str, &'a str)>, Reject> {
+fn check<'a>(pairs: &[Pair<'a>], limits: &LabelLimits) -> Result<Vec<(&'a str, &'a str)>, Reject> {
     let named = pairs.iter().map(text).collect::<Result<Vec<_>, _>>()?;
     let metric = named.iter().find(|(name, _)| *name == METRIC_NAME).map_or("", |(_, value)| value);
     if metric.is_empty() {
@@ -80,11 +74,11 @@ fn check<'a>(pairs: &[Pair<'a>]) -> Result<Vec<(&'a str, &'a str)>, Reject> {
         return Err(refuse(DropReason::Invalid, metric, format!("has the label {:?} twice", cut(name, 60))));
     }
     for (name, value) in &named {
-        fits(metric, name, value)?;
+        fits(metric, name, value, limits)?;
     }
     let kept: Vec<_> = named.into_iter().filter(|(_, value)| !value.is_empty()).collect();
-    if kept.len() > LABELS {
-        let what = format!("has {} labels; {LABELS} are allowed", kept.len());
+    if kept.len() > limits.count {
+        let what = format!("has {} labels; {} are allowed", kept.len(), limits.count);
         return Err(refuse(DropReason::TooManyLabels, metric, what));
     }
     Ok(kept)
@@ -98,17 +92,17 @@ fn text<'a>((name, value): &Pair<'a>) -> Result<(&'a str, &'a str), Reject> {
     }
 }
 
-fn fits(metric: &str, name: &str, value: &str) -> Result<(), Reject> {
+fn fits(metric: &str, name: &str, value: &str, limits: &LabelLimits) -> Result<(), Reject> {
     let shown = cut(name, 60);
     if name.is_empty() {
         return Err(refuse(DropReason::Invalid, metric, "has a label without a name".to_owned()));
     }
-    if name.len() > NAME_BYTES {
-        let what = format!("has the label name {shown:?}… of {} bytes; {NAME_BYTES} are allowed", name.len());
+    if name.len() > limits.name_bytes {
+        let what = format!("has the label name {shown:?}… of {} bytes; {} are allowed", name.len(), limits.name_bytes);
         return Err(refuse(DropReason::TooLong, metric, what));
     }
-    if value.len() > VALUE_BYTES {
-        let what = format!("has {} bytes in the label {shown:?}; {VALUE_BYTES} are allowed", value.len());
+    if value.len() > limits.value_bytes {
+        let what = format!("has {} bytes in the label {shown:?}; {} are allowed", value.len(), limits.value_bytes);
         return Err(refuse(DropReason::TooLong, metric, what));
     }
     Ok(())
@@ -145,7 +139,7 @@ mod tests {
     }
 
     fn refused(pairs: &[(&str, &str)]) -> (DropReason, String) {
-        match build(&wire(pairs), None) {
+        match build(&wire(pairs), None, &LabelLimits::default()) {
             Err(LabelsError::Refused(reject)) => (reject.reason, reject.error.into_owned()),
             other => panic!("{other:?}"),
         }
@@ -153,14 +147,21 @@ mod tests {
 
     #[test]
     fn any_order_and_any_utf8_text() {
-        let labels = build(&wire(&[("z", "1"), ("__name__", "température"), ("a.b", "ü"), ("empty", "")]), None);
+        let labels = build(
+            &wire(&[("z", "1"), ("__name__", "température"), ("a.b", "ü"), ("empty", "")]),
+            None,
+            &LabelLimits::default(),
+        );
         assert_eq!(labels, Ok(Labels::metric("température", [("a.b", "ü"), ("z", "1")])));
     }
 
     #[test]
     fn a_key_decides_the_service() {
         let wire = wire(&[("__name__", "x"), ("service_name", "theirs")]);
-        assert_eq!(build(&wire, Some("ours")), Ok(Labels::metric("x", [("service_name", "ours")])));
+        assert_eq!(
+            build(&wire, Some("ours"), &LabelLimits::default()),
+            Ok(Labels::metric("x", [("service_name", "ours")]))
+        );
     }
 
     #[test]
@@ -182,6 +183,18 @@ mod tests {
     fn not_utf8_is_invalid_and_not_unreadable() {
         let mut out = wire(&[("__name__", "x")]);
         put_label(&mut out, b"a", &[0xff]);
-        assert!(matches!(build(&out, None), Err(LabelsError::Refused(r)) if r.reason == DropReason::Invalid));
+        assert!(
+            matches!(build(&out, None, &LabelLimits::default()), Err(LabelsError::Refused(r)) if r.reason == DropReason::Invalid)
+        );
+    }
+
+    #[test]
+    fn limits_are_those_that_are_set() {
+        let limits = LabelLimits { count: 2, name_bytes: 8, value_bytes: 2000 };
+        let taken = |pairs: &[(&str, &str)]| build(&wire(pairs), None, &limits).is_ok();
+        assert!(taken(&[("__name__", "x"), ("a", &"v".repeat(2000))]));
+        assert!(!taken(&[("__name__", "x"), ("a", &"v".repeat(2001))]));
+        assert!(!taken(&[("__name__", "x"), ("a", "1"), ("b", "2")]));
+        assert!(!taken(&[("__name__", "x"), ("ninebytes", "1")]));
     }
 }

@@ -30,6 +30,7 @@ use std::sync::Arc;
 use crate::base::{DropReason, Timestamp};
 use crate::series::{Batch, Item, MetadataRegistry, RecordError, Recorded, Recorder};
 
+use super::settings::LabelLimits;
 use super::tally::{Endpoint, Receipt, Tally};
 use cache::SeriesCache;
 use sink::{Decoded, Sink};
@@ -102,12 +103,18 @@ pub struct Receiver {
     tally: Arc<Tally>,
     metadata: Arc<MetadataRegistry>,
     cache: SeriesCache,
+    labels: LabelLimits,
 }
 
 impl Receiver {
     /// A receiver in front of a recorder.
-    pub fn new(recorder: Arc<dyn Recorder>, tally: Arc<Tally>, metadata: Arc<MetadataRegistry>) -> Self {
-        Self { recorder, tally, metadata, cache: SeriesCache::default() }
+    pub fn new(
+        recorder: Arc<dyn Recorder>,
+        tally: Arc<Tally>,
+        metadata: Arc<MetadataRegistry>,
+        labels: LabelLimits,
+    ) -> Self {
+        Self { recorder, tally, metadata, cache: SeriesCache::default(), labels }
     }
 
     /// `POST /api/v1/write`: the unpacked body. Everything is written as `service`'s, where the sender's key
@@ -137,7 +144,7 @@ impl Receiver {
         service: Option<&str>,
         now: Timestamp,
     ) -> Result<Decoded, RequestError> {
-        let mut sink = Sink::new(self.cache.session(), service);
+        let mut sink = Sink::new(self.cache.session(), service, self.labels);
         match version {
             Version::V1 => v1::read(body, &mut sink)?,
             Version::V2 => v2::read(body, &mut sink)?,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::base::{DropReason, Labels, METRIC_NAME, Timestamp};
+use crate::ingest::LabelLimits;
 use crate::ingest::outcome::Reject;
 use crate::series::{Delta, Item, Metadata, is_stale};
 use crate::sketch::format_le;
@@ -36,15 +37,16 @@ pub(super) struct Decoded {
 pub(super) struct Sink<'c> {
     session: Session<'c>,
     service: Option<&'c str>,
+    limits: LabelLimits,
     room: Room,
     key: Vec<u8>,
     pub(super) decoded: Decoded,
 }
 
 impl<'c> Sink<'c> {
-    pub(super) fn new(session: Session<'c>, service: Option<&'c str>) -> Self {
+    pub(super) fn new(session: Session<'c>, service: Option<&'c str>, limits: LabelLimits) -> Self {
         let decoded = Decoded::default();
-        Self { session, service, room: Room::new(ELEMENTS), key: Vec::new(), decoded }
+        Self { session, service, limits, room: Room::new(ELEMENTS), key: Vec::new(), decoded }
     }
 
     /// What has been read; remembers the series that are new.
@@ -55,9 +57,9 @@ impl<'c> Sink<'c> {
 
     /// The series with these label fields.
     pub(super) fn series(&mut self, wire: &[u8]) -> Result<Known, WireError> {
-        let service = self.service;
+        let (service, limits) = (self.service, self.limits);
         let key = key(wire, service.unwrap_or_default(), &mut self.key);
-        let known = self.session.get(key, || match labels::build(wire, service) {
+        let known = self.session.get(key, || match labels::build(wire, service, &limits) {
             Ok(labels) => Ok(Known::Series(labels)),
             Err(LabelsError::Wire(error)) => Err(error),
             Err(LabelsError::Refused(reject)) => Ok(Known::Refused(reject.reason)),
@@ -65,7 +67,7 @@ impl<'c> Sink<'c> {
         // Only the reason is remembered; the words are found again while there is room for them.
         if matches!(known, Known::Refused(_))
             && self.decoded.refused.has_room()
-            && let Err(LabelsError::Refused(reject)) = labels::build(wire, service)
+            && let Err(LabelsError::Refused(reject)) = labels::build(wire, service, &limits)
         {
             self.decoded.refused.explain(reject);
         }

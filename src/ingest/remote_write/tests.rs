@@ -21,7 +21,7 @@ fn decode(version: Version, body: &[u8]) -> Result<Decoded, RequestError> {
 }
 
 fn decode_with(cache: &SeriesCache, version: Version, body: &[u8]) -> Result<Decoded, RequestError> {
-    let mut sink = Sink::new(cache.session(), None);
+    let mut sink = Sink::new(cache.session(), None, LabelLimits::default());
     match version {
         Version::V1 => v1::read(body, &mut sink)?,
         Version::V2 => v2::read(body, &mut sink)?,

@@ -30,7 +30,7 @@ struct Rig {
 
 fn rig() -> Rig {
     let (answers, tally) = (Arc::<Answers>::default(), Arc::<Tally>::default());
-    let receiver = Receiver::new(answers.clone(), tally.clone(), Arc::default());
+    let receiver = Receiver::new(answers.clone(), tally.clone(), Arc::default(), LabelLimits::default());
     Rig { answers, tally, receiver }
 }
 

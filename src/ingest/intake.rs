@@ -4,24 +4,21 @@ mod run;
 
 use std::sync::Arc;
 
-use serde_json::value::RawValue;
-
 use crate::base::{DropReason, Timestamp};
 use crate::series::{Item, MetadataRegistry, RecordError, Recorder};
 
 use super::attribution::Attributions;
-use super::elements::{self, Element, Objects};
+use super::elements::{Element, Objects};
 use super::faro;
 use super::gather::SeriesCache;
-use super::legacy;
 use super::otlp::Running;
-use super::outcome::{Outcome, Reject};
+use super::outcome::Outcome;
 use super::remote_write;
 use super::routes::RouteLimit;
 use super::settings::Settings;
 use super::tally::{Endpoint, Tally};
 use super::templates::Templates;
-use super::vitals::{self, View};
+use super::vitals::View;
 pub(super) use run::Run;
 
 /// What the transport knows of the sender.
@@ -52,6 +49,28 @@ pub enum IntakeError {
     /// The recorder did not take it; try again later.
     #[error("the batch was not recorded")]
     Record(#[from] RecordError),
+}
+
+/// What pages send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PageForm {
+    /// `POST /ingest/vitals`: web-vitals beacons.
+    Beacon,
+    /// `POST /collect`: payloads of Faro's.
+    Faro,
+    /// `POST /api/performance/metrics`: records of older applications and web-vitals beacons, mixed.
+    Mixed,
+}
+
+impl PageForm {
+    /// Where it arrives.
+    pub const fn endpoint(self) -> Endpoint {
+        match self {
+            Self::Beacon => Endpoint::Vitals,
+            Self::Faro => Endpoint::Collect,
+            Self::Mixed => Endpoint::Performance,
+        }
+    }
 }
 
 /// Distinct types of exceptions for each service; further ones become `__other__`.
@@ -139,33 +158,23 @@ impl Intake {
         run.record().await
     }
 
-    /// `POST /ingest/vitals`
-    pub async fn vitals(
+    /// What a page sends, in one of its forms.
+    pub async fn page(
         &self,
+        form: PageForm,
         body: &[u8],
         sender: &Sender<'_>,
         authorize: Authorize<'_>,
         now: Timestamp,
     ) -> Result<Outcome, IntakeError> {
-        let mut run = Run::new(self, Endpoint::Vitals, sender, now);
-        for (line, view) in vitals::decode(body) {
-            run.view(line, view, authorize)?;
-        }
-        run.record().await
-    }
-
-    /// `POST /collect`
-    pub async fn faro(
-        &self,
-        body: &[u8],
-        sender: &Sender<'_>,
-        authorize: Authorize<'_>,
-        now: Timestamp,
-    ) -> Result<Outcome, IntakeError> {
-        let mut run = Run::new(self, Endpoint::Collect, sender, now);
-        match faro::decode(body) {
-            Ok(payload) => run.faro(payload, authorize)?,
-            Err(reject) => run.event(1, Err(reject)),
+        let mut run = Run::new(self, form.endpoint(), sender, now);
+        match form {
+            PageForm::Beacon => run.beacon(body, authorize)?,
+            PageForm::Faro => match faro::decode(body) {
+                Ok(payload) => run.faro(payload, authorize)?,
+                Err(reject) => run.event(1, Err(reject)),
+            },
+            PageForm::Mixed => run.mixed(body, authorize)?,
         }
         run.record().await
     }
@@ -202,29 +211,6 @@ impl Intake {
         }
         run.receipt.take(items.len() as u64);
         run.gather.batch.items = items;
-        run.record().await
-    }
-
-    /// `POST /api/performance/metrics`: records of older applications and web-vitals beacons, mixed.
-    pub async fn performance(
-        &self,
-        body: &[u8],
-        sender: &Sender<'_>,
-        authorize: Authorize<'_>,
-        now: Timestamp,
-    ) -> Result<Outcome, IntakeError> {
-        let mut run = Run::new(self, Endpoint::Performance, sender, now);
-        for (line, raw) in elements::decode::<&RawValue>(body) {
-            match raw.map(|raw| (raw, serde_json::from_str::<legacy::Shape<'_>>(raw.get()))) {
-                Ok((raw, Ok(shape))) if shape.is_vital() => {
-                    let view = serde_json::from_str(raw.get()).map_err(|e| Reject::json(&e));
-                    run.view(line, view, authorize)?;
-                }
-                Ok((raw, Ok(_))) => run.old_record(line, legacy::event(raw, &self.settings, now), authorize)?,
-                Ok((_, Err(error))) => run.event(line, Err(Reject::json(&error))),
-                Err(reject) => run.event(line, Err(reject)),
-            }
-        }
         run.record().await
     }
 }

@@ -8,33 +8,21 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
 use crate::http::Api;
-use crate::http::auth::{self, Claimed};
-use crate::ingest::Endpoint;
+use crate::ingest::PageForm;
 
-use super::door::{Door, Size};
-use super::reply::reply;
+use super::door::Size;
+use super::page::PageDoor;
 
-const DOOR: Door = Door {
-    endpoint: Endpoint::Collect,
+const DOOR: PageDoor = PageDoor {
+    form: PageForm::Faro,
     types: &["application/json", "text/plain", ""],
-    browser: true,
     // Stack traces make bodies larger than a beacon is.
     size: Size::Body,
 };
 
 /// Takes a payload.
 pub async fn post(State(api): State<Api>, request: Request) -> Response {
-    let cors = auth::cors(&api.edge().settings.keys, &Claimed::of(request.headers()));
-    let mut response = match DOOR.pass(&api, request).await {
-        Ok(arrival) => {
-            let authorize = |site: &str| arrival.authorize(&api, site);
-            let taken = api.edge().intake.faro(&arrival.body, &arrival.sender(), &authorize, api.clock.now()).await;
-            accepted(reply(taken))
-        }
-        Err(problem) => problem.into_response(),
-    };
-    response.headers_mut().extend(cors);
-    response
+    DOOR.take(&api, request, accepted).await
 }
 
 /// What was taken, in whole or in part, is 202.

@@ -3,6 +3,7 @@
 pub mod collect;
 pub mod door;
 pub mod otlp;
+pub mod page;
 pub mod performance;
 pub mod postgres;
 mod push;

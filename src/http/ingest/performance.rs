@@ -1,32 +1,21 @@
 //! `POST /api/performance/metrics`: what older applications send, from browsers and from services.
 
 use axum::extract::{Request, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
 use crate::http::Api;
-use crate::http::auth::{self, Claimed};
-use crate::ingest::Endpoint;
+use crate::ingest::PageForm;
 
-use super::door::{Door, Size};
-use super::reply::reply;
+use super::door::Size;
+use super::page::PageDoor;
 
-const DOOR: Door = Door {
-    endpoint: Endpoint::Performance,
+const DOOR: PageDoor = PageDoor {
+    form: PageForm::Mixed,
     types: &["application/json", "text/plain", "application/x-ndjson", ""],
-    browser: true,
     size: Size::Body,
 };
 
 /// Takes records and beacons.
 pub async fn post(State(api): State<Api>, request: Request) -> Response {
-    let cors = auth::cors(&api.edge().settings.keys, &Claimed::of(request.headers()));
-    let mut response = match DOOR.pass(&api, request).await {
-        Ok(arrival) => {
-            let authorize = |site: &str| arrival.authorize(&api, site);
-            reply(api.edge().intake.performance(&arrival.body, &arrival.sender(), &authorize, api.clock.now()).await)
-        }
-        Err(problem) => problem.into_response(),
-    };
-    response.headers_mut().extend(cors);
-    response
+    DOOR.take(&api, request, |response| response).await
 }

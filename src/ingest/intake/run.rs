@@ -1,11 +1,14 @@
 //! One body on its way through the stages.
 
+use serde_json::value::RawValue;
+
 use crate::base::{DropReason, Timestamp};
 
 use super::{Authorize, Intake, IntakeError, Sender};
 use crate::ingest::elements::{self, Next, Objects};
 use crate::ingest::faro;
 use crate::ingest::gather::{Change, Event, Gather};
+use crate::ingest::legacy;
 use crate::ingest::outcome::{Outcome, Reject};
 use crate::ingest::tally::{Endpoint, Receipt};
 use crate::ingest::templates::Cut;
@@ -150,6 +153,29 @@ impl<'i> Run<'i> {
     pub(in crate::ingest) fn leave(&mut self, reason: DropReason) {
         self.receipt.take(1);
         self.receipt.drop_events(reason, 1);
+    }
+
+    /// Counts and gathers web-vitals beacons.
+    pub(in crate::ingest) fn beacon(&mut self, body: &[u8], authorize: Authorize<'_>) -> Result<(), IntakeError> {
+        vitals::decode(body).into_iter().try_for_each(|(line, view)| self.view(line, view, authorize))
+    }
+
+    /// Counts and gathers records of older applications and web-vitals beacons.
+    pub(in crate::ingest) fn mixed(&mut self, body: &[u8], authorize: Authorize<'_>) -> Result<(), IntakeError> {
+        for (line, raw) in elements::decode::<&RawValue>(body) {
+            match raw.map(|raw| (raw, serde_json::from_str::<legacy::Shape<'_>>(raw.get()))) {
+                Ok((raw, Ok(shape))) if shape.is_vital() => {
+                    let view = serde_json::from_str(raw.get()).map_err(|e| Reject::json(&e));
+                    self.view(line, view, authorize)?;
+                }
+                Ok((raw, Ok(_))) => {
+                    self.old_record(line, legacy::event(raw, &self.intake.settings, self.now), authorize)?;
+                }
+                Ok((_, Err(error))) => self.event(line, Err(Reject::json(&error))),
+                Err(reject) => self.event(line, Err(reject)),
+            }
+        }
+        Ok(())
     }
 
     /// Counts and gathers one record of an older application, which names no site itself.

@@ -35,7 +35,10 @@ fn anyone(_site: &str) -> Result<Option<String>, DropReason> {
 }
 
 fn vitals(intake: &Intake, body: &str) -> Result<Outcome, IntakeError> {
-    intake.vitals(body.as_bytes(), &Sender::default(), &anyone, NOW).now_or_never().expect("the fake answers at once")
+    intake
+        .page(PageForm::Beacon, body.as_bytes(), &Sender::default(), &anyone, NOW)
+        .now_or_never()
+        .expect("the fake answers at once")
 }
 
 fn timings(intake: &Intake, body: &str) -> Result<Outcome, IntakeError> {
@@ -44,7 +47,7 @@ fn timings(intake: &Intake, body: &str) -> Result<Outcome, IntakeError> {
 
 fn performance(intake: &Intake, body: &str) -> Result<Outcome, IntakeError> {
     let sender = Sender::default();
-    let answer = intake.performance(body.as_bytes(), &sender, &anyone, NOW);
+    let answer = intake.page(PageForm::Mixed, body.as_bytes(), &sender, &anyone, NOW);
     answer.now_or_never().expect("the fake answers at once")
 }
 
@@ -107,7 +110,7 @@ fn a_site_that_may_not_send_is_turned_away() {
         |site: &str| if site == "shop" { Ok(Some("shop-web".to_owned())) } else { Err(DropReason::Unauthorized) };
     let send = |site: &str| {
         let body = format!(r#"{{"v":1,"site":"{site}","view":"a","metrics":[{{"name":"LCP","value":1}}]}}"#);
-        intake.vitals(body.as_bytes(), &Sender::default(), &refuse, NOW).now_or_never().unwrap()
+        intake.page(PageForm::Beacon, body.as_bytes(), &Sender::default(), &refuse, NOW).now_or_never().unwrap()
     };
     assert!(matches!(send("other"), Err(IntakeError::Refused(DropReason::Unauthorized))));
     assert_eq!(send("shop").unwrap().accepted, 1);
@@ -213,7 +216,9 @@ fn a_payload_of_faros_is_told_apart_and_balances() {
         "measurements":[{"type":"web-vitals","values":{"inp":700,"delta":700},"context":{"id":"v4-1","interaction_target":"<b>"}},
                         {"type":"web-vitals","values":{"inp":-1},"context":{"id":"v4-2"}},{"type":"cart","values":{}}],
         "exceptions":[{"type":"TypeError","value":"x"},{"type":"TypeError"},{"type":1}],"logs":[{}],"events":[{}],"traces":{}}"#;
-    let send = || intake.faro(body.as_bytes(), &Sender::default(), &anyone, NOW).now_or_never().unwrap().unwrap();
+    let send = || {
+        intake.page(PageForm::Faro, body.as_bytes(), &Sender::default(), &anyone, NOW).now_or_never().unwrap().unwrap()
+    };
     let outcome = send();
     assert_eq!((outcome.accepted, outcome.dropped, outcome.rejected.len()), (3, 4, 2));
     let counts = intake.tally().count(Endpoint::Collect);
@@ -235,7 +240,7 @@ fn the_element_is_not_asked_for_where_the_visitor_objects() {
     let body = r#"{"v":1,"view":"a","n":1,"metrics":[{"name":"LCP","value":9000,"attribution":{"target":"main"}}]}"#;
     let send = |private| {
         let sender = Sender { site: "shop", private, ..Sender::default() };
-        intake.vitals(body.as_bytes(), &sender, &anyone, NOW).now_or_never().unwrap().unwrap();
+        intake.page(PageForm::Beacon, body.as_bytes(), &sender, &anyone, NOW).now_or_never().unwrap().unwrap();
         intake.attributions().worst(NOW, NOW, 9, |_| true).len()
     };
     assert_eq!((send(true), send(false)), (0, 1));
@@ -251,7 +256,8 @@ fn attribution_that_cannot_be_read_costs_no_value() {
     for attribution in ["3", "null", "[]", r#"{"target":{}}"#, r#"{"target":""}"#, r#"{"eventEntry":{"x":[1]}}"#] {
         let body = format!(r#"{{"name":"LCP","value":9000,"id":"{}","attribution":{attribution}}}"#, attribution.len());
         let sender = Sender { site: "shop", ..Sender::default() };
-        let outcome = intake.vitals(body.as_bytes(), &sender, &anyone, NOW).now_or_never().unwrap().unwrap();
+        let outcome =
+            intake.page(PageForm::Beacon, body.as_bytes(), &sender, &anyone, NOW).now_or_never().unwrap().unwrap();
         assert_eq!((outcome.accepted, outcome.rejected.len()), (1, 0), "{attribution}");
     }
     assert!(intake.attributions().worst(NOW, NOW, 9, |_| true).is_empty());
@@ -276,7 +282,7 @@ proptest! {
             body.truncate(length.index(body.len()));
         }
         let (intake, fake) = intake(Fake::default());
-        let answer = intake.faro(&body, &Sender::default(), &anyone, NOW).now_or_never().unwrap();
+        let answer = intake.page(PageForm::Faro, &body, &Sender::default(), &anyone, NOW).now_or_never().unwrap();
         let accepted: u64 = fake.got.lock().iter().map(events).sum();
         let counts = intake.tally().count(Endpoint::Collect);
         let (received, settled) = balance(&counts);

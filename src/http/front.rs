@@ -48,10 +48,11 @@ impl Front {
         }
         let is_vitals = request.method() == Method::POST && vitals.iter().any(|v| v == path);
         request.extensions_mut().insert(ConnectInfo(peer));
+        // Boxed, because hyper moves the whole of this future for every request.
         if is_vitals {
-            return ingest::vitals::take(api, request).await;
+            return Box::pin(ingest::vitals::take(api, request)).await;
         }
-        let routed = router.clone().oneshot(request.map(Body::new)).await;
+        let routed = Box::pin(router.clone().oneshot(request.map(Body::new))).await;
         routed.unwrap_or_else(|never| match never {})
     }
 }

@@ -64,7 +64,7 @@ async fn read_capped<B: Incoming>(mut body: B, limit: usize) -> Result<Bytes, Bo
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|e| BodyError::Broken(axum::Error::new(e)))?.into_data() else { continue };
         if whole.len() + data.len() > limit {
-            skip(body, DRAINED_BYTES).await;
+            Box::pin(skip(body, DRAINED_BYTES)).await;
             return Err(BodyError::TooLarge { limit });
         }
         whole = whole.and(data);

@@ -19,6 +19,7 @@ use super::settings::Settings;
 use super::tally::{Endpoint, Tally};
 use super::templates::Templates;
 use super::vitals::View;
+pub use run::Gathered;
 pub(super) use run::Run;
 
 /// What the transport knows of the sender.
@@ -142,7 +143,7 @@ impl Intake {
     }
 
     /// `POST /ingest/timings`
-    pub async fn timings(&self, body: &[u8], sender: &Sender<'_>, now: Timestamp) -> Result<Outcome, IntakeError> {
+    pub async fn timings(&self, body: &[u8], sender: &Sender<'_>, now: Timestamp) -> Gathered<'_> {
         let mut run = Run::new(self, Endpoint::Timings, sender, now);
         let body = body.trim_ascii();
         match Objects::of(body) {
@@ -155,18 +156,18 @@ impl Intake {
             None if body.is_empty() => run.elements(body),
             None => run.rows(body).await,
         }
-        run.record().await
+        run.gathered()
     }
 
     /// What a page sends, in one of its forms.
-    pub async fn page(
+    pub fn page(
         &self,
         form: PageForm,
         body: &[u8],
         sender: &Sender<'_>,
         authorize: Authorize<'_>,
         now: Timestamp,
-    ) -> Result<Outcome, IntakeError> {
+    ) -> Result<Gathered<'_>, IntakeError> {
         let mut run = Run::new(self, form.endpoint(), sender, now);
         match form {
             PageForm::Beacon => run.beacon(body, authorize)?,
@@ -176,7 +177,7 @@ impl Intake {
             },
             PageForm::Mixed => run.mixed(body, authorize)?,
         }
-        run.record().await
+        Ok(run.gathered())
     }
 
     /// Views that a decoder has made of records of another form, each with its position.

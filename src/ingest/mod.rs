@@ -35,7 +35,7 @@ pub mod validate;
 pub mod vitals;
 
 pub use attribution::Attributions;
-pub use intake::{Intake, IntakeError, PageForm, Sender};
+pub use intake::{Gathered, Intake, IntakeError, PageForm, Sender};
 pub use outcome::{LineError, Outcome, Reject};
 pub use routes::{RouteRule, RouteRuleError};
 pub use settings::{LabelLimits, Settings};

@@ -33,13 +33,10 @@ const SEGMENT_AGE: Duration = Duration::from_secs(60);
 const GROUP: usize = 1024;
 /// or so many items.
 const GROUP_ITEMS: usize = 50_000;
-/// When so many batches shared an entry, the next one waits for as many more, for as long as the last one took
-/// to write;
+/// When so many batches shared an entry, the next one waits for as many more,
 const SIBLINGS: usize = 8;
-/// if that was longer than a sleep is worth,
-const DEAR: Duration = Duration::from_micros(100);
-/// and at most this long.
-const PATIENCE: Duration = Duration::from_millis(2);
+/// at most this long.
+const PATIENCE: Duration = Duration::from_millis(1);
 
 /// What all parts share.
 pub(super) struct Shared {
@@ -123,8 +120,6 @@ pub(super) struct Writer {
     jumps: Jumps,
     /// The time jumped ahead by so much, which web vitals do not hear of until this point of the monotonic clock.
     jumped: Option<(Duration, Duration)>,
-    /// What the last entry took to write.
-    last_write: Duration,
 }
 
 /// The batches that are to share an entry.
@@ -167,7 +162,6 @@ impl Writer {
             segment_since,
             jumps: Jumps::default(),
             jumped: None,
-            last_write: Duration::ZERO,
         }
     }
 
@@ -176,8 +170,7 @@ impl Writer {
         let mut taken = Vec::new();
         let mut siblings = 0;
         loop {
-            let worth_it = siblings >= SIBLINGS && self.last_write >= DEAR;
-            let patience = if worth_it { self.last_write.min(PATIENCE) } else { Duration::ZERO };
+            let patience = if siblings >= SIBLINGS { PATIENCE } else { Duration::ZERO };
             if !lane.take(&mut taken, siblings, patience) {
                 return;
             }
@@ -300,8 +293,7 @@ impl Writer {
                 if self.shared.counters.journal_failing.get() > 0 {
                     tracing::info!("the journal is written again");
                 }
-                self.last_write = self.clock.monotonic().saturating_sub(before);
-                self.shared.counters.wrote(bytes.len(), self.last_write);
+                self.shared.counters.wrote(bytes.len(), self.clock.monotonic().saturating_sub(before));
                 self.encoder.written();
                 Ok(())
             }

@@ -82,7 +82,7 @@ impl Door {
             }
             Err(refusal) => {
                 if !parts.headers.contains_key(header::EXPECT) {
-                    limits::discard(body, &api.clock, limits.body_timeout).await;
+                    Box::pin(limits::discard(body, &api.clock, limits.body_timeout)).await;
                 }
                 Err(refusal)
             }

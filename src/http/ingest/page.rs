@@ -6,9 +6,9 @@ use http::Request;
 
 use crate::http::Api;
 use crate::http::auth::{self, Claimed};
-use crate::ingest::PageForm;
+use crate::ingest::{IntakeError, Outcome, PageForm};
 
-use super::door::{Door, Incoming, Size};
+use super::door::{Arrival, Door, Incoming, Size};
 use super::reply::reply;
 
 /// A path for pages.
@@ -30,14 +30,19 @@ impl PageDoor {
         let door = Door { endpoint: form.endpoint(), types, browser: true, size };
         let cors = auth::cors(&api.edge().settings.keys, &Claimed::of(request.headers()));
         let mut response = match door.pass(api, request).await {
-            Ok(arrival) => {
-                let authorize = |site: &str| arrival.authorize(api, site);
-                let (body, sender, now) = (&arrival.body, arrival.sender(), api.clock.now());
-                say(reply(api.edge().intake.page(form, body, &sender, &authorize, now).await))
-            }
+            Ok(arrival) => say(reply(record(form, api, arrival).await)),
             Err(problem) => problem.into_response(),
         };
         response.headers_mut().extend(cors);
         response
     }
+}
+
+async fn record(form: PageForm, api: &Api, arrival: Arrival) -> Result<Outcome, IntakeError> {
+    let authorize = |site: &str| arrival.authorize(api, site);
+    let now = api.clock.now();
+    let gathered = api.edge().intake.page(form, &arrival.body, &arrival.sender(), &authorize, now)?;
+    // While the recorder works, the connection reads into the same buffer again.
+    drop(arrival);
+    gathered.record().await
 }

@@ -24,8 +24,12 @@ pub async fn post(State(api): State<Api>, request: Request) -> Response {
 
 /// Takes timings.
 pub async fn take<B: Incoming>(api: &Api, request: http::Request<B>) -> Response {
-    match DOOR.pass(api, request).await {
-        Ok(arrival) => reply(api.edge().intake.timings(&arrival.body, &arrival.sender(), api.clock.now()).await),
-        Err(problem) => problem.into_response(),
-    }
+    let arrival = match DOOR.pass(api, request).await {
+        Ok(arrival) => arrival,
+        Err(problem) => return problem.into_response(),
+    };
+    let gathered = api.edge().intake.timings(&arrival.body, &arrival.sender(), api.clock.now()).await;
+    // While the recorder works, the connection reads into the same buffer again.
+    drop(arrival);
+    reply(gathered.record().await)
 }

@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 use crate::base::{DropReason, Timestamp};
 
 use super::{Authorize, Intake, IntakeError, Sender};
+use crate::ingest::attribution::Sighting;
 use crate::ingest::elements::{self, Next, Objects};
 use crate::ingest::faro;
 use crate::ingest::gather::{Change, Event, Gather};
@@ -15,22 +16,35 @@ use crate::ingest::templates::Cut;
 use crate::ingest::timings::{self, Timing};
 use crate::ingest::validate;
 use crate::ingest::vitals::{self, Page, View};
+use crate::series::{Batch, RecordError, Recorded};
 
 /// After so many elements of one body other requests have their turn: a body may hold 60,000.
 const AT_ONCE: usize = 512;
 
-/// One body on its way through.
-pub(in crate::ingest) struct Run<'i> {
+/// One body on its way through: `'i` is the intake's life, `'s` the request's.
+pub(in crate::ingest) struct Run<'i, 's> {
     intake: &'i Intake,
-    sender: Sender<'i>,
+    sender: Sender<'s>,
     now: Timestamp,
     pub(in crate::ingest) receipt: Receipt<'i>,
     pub(in crate::ingest) gather: Gather<'i>,
     pub(in crate::ingest) outcome: Outcome,
 }
 
-impl<'i> Run<'i> {
-    pub(in crate::ingest) fn new(intake: &'i Intake, endpoint: Endpoint, sender: &Sender<'i>, now: Timestamp) -> Self {
+/// What a body held, ready to be recorded. It holds nothing of the request: whoever drops that before waiting for
+/// the recorder lets the connection use its buffer again.
+#[must_use = "nothing is recorded before `record`"]
+pub struct Gathered<'i> {
+    intake: &'i Intake,
+    now: Timestamp,
+    receipt: Receipt<'i>,
+    batch: Batch,
+    sightings: Vec<Sighting>,
+    outcome: Outcome,
+}
+
+impl<'i, 's> Run<'i, 's> {
+    pub(in crate::ingest) fn new(intake: &'i Intake, endpoint: Endpoint, sender: &Sender<'s>, now: Timestamp) -> Self {
         let receipt = intake.tally.receive(endpoint);
         let gather = Gather::new(&intake.cache, &intake.limit);
         Self { intake, sender: *sender, now, receipt, gather, outcome: Outcome::default() }
@@ -84,7 +98,7 @@ impl<'i> Run<'i> {
     /// One timing: `None` when it was known and is gathered already; an error when it is no timing at all.
     fn timing<'a>(&mut self, line: &'a [u8]) -> Result<Option<Result<Event<'a>, Reject>>, serde_json::Error>
     where
-        'i: 'a,
+        's: 'a,
     {
         let cut = Cut::new(line, self.sender.service);
         if cut.as_ref().is_some_and(|cut| self.observe_known(cut)) {
@@ -120,7 +134,7 @@ impl<'i> Run<'i> {
     /// The event under the service that the sender's key stands for.
     fn of_sender<'e>(&self, event: Event<'e>) -> Event<'e>
     where
-        'i: 'e,
+        's: 'e,
     {
         match self.sender.service {
             Some(service) => Event { service: service.into(), ..event },
@@ -299,31 +313,47 @@ impl<'i> Run<'i> {
         IntakeError::Refused(reason)
     }
 
+    /// What the body held.
+    pub(in crate::ingest) fn gathered(self) -> Gathered<'i> {
+        let Gather { batch, sightings, .. } = self.gather;
+        Gathered { intake: self.intake, now: self.now, receipt: self.receipt, batch, sightings, outcome: self.outcome }
+    }
+
     /// Hands the batch to the recorder and settles the account by its answer.
-    pub(in crate::ingest) async fn record(mut self) -> Result<Outcome, IntakeError> {
-        if !self.gather.batch.is_empty() {
+    pub(in crate::ingest) async fn record(self) -> Result<Outcome, IntakeError> {
+        self.gathered().record().await
+    }
+}
+
+impl Gathered<'_> {
+    /// Hands the batch to the recorder and settles the account by its answer.
+    pub async fn record(mut self) -> Result<Outcome, IntakeError> {
+        if !self.batch.is_empty() {
             self.receipt.hand_over();
-            let answer = self.intake.recorder.record(std::mem::take(&mut self.gather.batch)).await;
+            let answer = self.intake.recorder.record(std::mem::take(&mut self.batch)).await;
             self.receipt.arrived();
-            let recorded = match answer {
-                Ok(recorded) => {
-                    self.intake.attributions.note(std::mem::take(&mut self.gather.sightings), self.now);
-                    recorded
-                }
-                Err(error) => {
-                    self.receipt.drop_events(error.reason(), self.receipt.open());
-                    return Err(error.into());
-                }
-            };
-            for (reason, events) in recorded.dropped {
-                let events = events.min(self.receipt.open());
-                self.receipt.drop_events(reason, events);
-                self.outcome.dropped += events;
-                self.outcome.dropped_by.push((reason, events));
-            }
+            self.settle(answer)?;
         }
         self.outcome.accepted = self.receipt.accept_rest();
         Ok(self.outcome)
+    }
+
+    fn settle(&mut self, answer: Result<Recorded, RecordError>) -> Result<(), RecordError> {
+        let recorded = match answer {
+            Ok(recorded) => recorded,
+            Err(error) => {
+                self.receipt.drop_events(error.reason(), self.receipt.open());
+                return Err(error);
+            }
+        };
+        self.intake.attributions.note(std::mem::take(&mut self.sightings), self.now);
+        for (reason, events) in recorded.dropped {
+            let events = events.min(self.receipt.open());
+            self.receipt.drop_events(reason, events);
+            self.outcome.dropped += events;
+            self.outcome.dropped_by.push((reason, events));
+        }
+        Ok(())
     }
 }
 

@@ -34,21 +34,33 @@ fn anyone(_site: &str) -> Result<Option<String>, DropReason> {
     Ok(None)
 }
 
+/// A body of a page, whose recorder answers at once.
+fn page(
+    intake: &Intake,
+    form: PageForm,
+    body: &[u8],
+    sender: &Sender<'_>,
+    authorize: Authorize<'_>,
+) -> Result<Outcome, IntakeError> {
+    intake.page(form, body, sender, authorize, NOW)?.record().now_or_never().expect("the fake answers at once")
+}
+
 fn vitals(intake: &Intake, body: &str) -> Result<Outcome, IntakeError> {
-    intake
-        .page(PageForm::Beacon, body.as_bytes(), &Sender::default(), &anyone, NOW)
-        .now_or_never()
-        .expect("the fake answers at once")
+    page(intake, PageForm::Beacon, body.as_bytes(), &Sender::default(), &anyone)
+}
+
+fn timings_of(intake: &Intake, body: &[u8], sender: &Sender<'_>) -> Result<Outcome, IntakeError> {
+    let gathered = intake.timings(body, sender, NOW).now_or_never().expect("the body is short");
+    gathered.record().now_or_never().expect("the fake answers at once")
 }
 
 fn timings(intake: &Intake, body: &str) -> Result<Outcome, IntakeError> {
-    intake.timings(body.as_bytes(), &Sender::default(), NOW).now_or_never().expect("the fake answers at once")
+    timings_of(intake, body.as_bytes(), &Sender::default())
 }
 
 fn performance(intake: &Intake, body: &str) -> Result<Outcome, IntakeError> {
     let sender = Sender::default();
-    let answer = intake.page(PageForm::Mixed, body.as_bytes(), &sender, &anyone, NOW);
-    answer.now_or_never().expect("the fake answers at once")
+    page(intake, PageForm::Mixed, body.as_bytes(), &sender, &anyone)
 }
 
 /// The events that a batch holds.
@@ -110,7 +122,7 @@ fn a_site_that_may_not_send_is_turned_away() {
         |site: &str| if site == "shop" { Ok(Some("shop-web".to_owned())) } else { Err(DropReason::Unauthorized) };
     let send = |site: &str| {
         let body = format!(r#"{{"v":1,"site":"{site}","view":"a","metrics":[{{"name":"LCP","value":1}}]}}"#);
-        intake.page(PageForm::Beacon, body.as_bytes(), &Sender::default(), &refuse, NOW).now_or_never().unwrap()
+        page(&intake, PageForm::Beacon, body.as_bytes(), &Sender::default(), &refuse)
     };
     assert!(matches!(send("other"), Err(IntakeError::Refused(DropReason::Unauthorized))));
     assert_eq!(send("shop").unwrap().accepted, 1);
@@ -122,7 +134,7 @@ fn a_key_writes_only_for_its_service() {
     let (intake, fake) = intake(Fake::default());
     let sender = Sender { service: Some("mine"), ..Sender::default() };
     let body = br#"{"kind":"http","service":"theirs","duration_ms":1}"#;
-    intake.timings(body, &sender, NOW).now_or_never().unwrap().unwrap();
+    timings_of(&intake, body, &sender).unwrap();
     assert_eq!(fake.got.lock()[0].items[0].labels.value("service_name"), "mine");
 }
 
@@ -216,9 +228,7 @@ fn a_payload_of_faros_is_told_apart_and_balances() {
         "measurements":[{"type":"web-vitals","values":{"inp":700,"delta":700},"context":{"id":"v4-1","interaction_target":"<b>"}},
                         {"type":"web-vitals","values":{"inp":-1},"context":{"id":"v4-2"}},{"type":"cart","values":{}}],
         "exceptions":[{"type":"TypeError","value":"x"},{"type":"TypeError"},{"type":1}],"logs":[{}],"events":[{}],"traces":{}}"#;
-    let send = || {
-        intake.page(PageForm::Faro, body.as_bytes(), &Sender::default(), &anyone, NOW).now_or_never().unwrap().unwrap()
-    };
+    let send = || page(&intake, PageForm::Faro, body.as_bytes(), &Sender::default(), &anyone).unwrap();
     let outcome = send();
     assert_eq!((outcome.accepted, outcome.dropped, outcome.rejected.len()), (3, 4, 2));
     let counts = intake.tally().count(Endpoint::Collect);
@@ -240,7 +250,7 @@ fn the_element_is_not_asked_for_where_the_visitor_objects() {
     let body = r#"{"v":1,"view":"a","n":1,"metrics":[{"name":"LCP","value":9000,"attribution":{"target":"main"}}]}"#;
     let send = |private| {
         let sender = Sender { site: "shop", private, ..Sender::default() };
-        intake.page(PageForm::Beacon, body.as_bytes(), &sender, &anyone, NOW).now_or_never().unwrap().unwrap();
+        page(&intake, PageForm::Beacon, body.as_bytes(), &sender, &anyone).unwrap();
         intake.attributions().worst(NOW, NOW, 9, |_| true).len()
     };
     assert_eq!((send(true), send(false)), (0, 1));
@@ -256,8 +266,7 @@ fn attribution_that_cannot_be_read_costs_no_value() {
     for attribution in ["3", "null", "[]", r#"{"target":{}}"#, r#"{"target":""}"#, r#"{"eventEntry":{"x":[1]}}"#] {
         let body = format!(r#"{{"name":"LCP","value":9000,"id":"{}","attribution":{attribution}}}"#, attribution.len());
         let sender = Sender { site: "shop", ..Sender::default() };
-        let outcome =
-            intake.page(PageForm::Beacon, body.as_bytes(), &sender, &anyone, NOW).now_or_never().unwrap().unwrap();
+        let outcome = page(&intake, PageForm::Beacon, body.as_bytes(), &sender, &anyone).unwrap();
         assert_eq!((outcome.accepted, outcome.rejected.len()), (1, 0), "{attribution}");
     }
     assert!(intake.attributions().worst(NOW, NOW, 9, |_| true).is_empty());
@@ -282,7 +291,7 @@ proptest! {
             body.truncate(length.index(body.len()));
         }
         let (intake, fake) = intake(Fake::default());
-        let answer = intake.page(PageForm::Faro, &body, &Sender::default(), &anyone, NOW).now_or_never().unwrap();
+        let answer = page(&intake, PageForm::Faro, &body, &Sender::default(), &anyone);
         let accepted: u64 = fake.got.lock().iter().map(events).sum();
         let counts = intake.tally().count(Endpoint::Collect);
         let (received, settled) = balance(&counts);

@@ -11,7 +11,7 @@ use crate::ingest::intake::{Authorize, IntakeError, Run};
 
 /// Hands one record to the vitals' pipeline, or leaves it out.
 pub(super) fn log_record(
-    run: &mut Run<'_>,
+    run: &mut Run<'_, '_>,
     place: usize,
     resource: &[KeyValue],
     record: &LogRecord,

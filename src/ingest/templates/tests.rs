@@ -80,7 +80,10 @@ impl World {
     fn send(&self, body: &str, service: Option<&str>) -> Meaning {
         let sender = Sender { service, ..Sender::default() };
         let before = self.counts();
-        let outcome = futures::executor::block_on(self.intake.timings(body.as_bytes(), &sender, NOW)).unwrap();
+        let outcome = futures::executor::block_on(async {
+            self.intake.timings(body.as_bytes(), &sender, NOW).await.record().await
+        })
+        .unwrap();
         let mut events = Vec::new();
         for item in self.fake.0.lock().drain(..).flat_map(|b| b.items) {
             match item.delta {

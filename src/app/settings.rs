@@ -53,11 +53,11 @@ pub fn series(service: &Service) -> series::Settings {
             label_name_bytes: clamp(service.limits.label_name_bytes),
             label_value_bytes: clamp(service.limits.label_value_bytes),
             batch: clamp(service.limits.batch),
-            ..defaults.limits.clone()
+            ..defaults.limits
         },
         settle: service.vitals_settle,
         queue: clamp(service.limits.queue).min(MOST_QUEUED),
-        ..defaults
+        idle: service.limits.series_idle,
     }
 }
 

@@ -22,7 +22,7 @@ pub struct Flags {
 }
 
 /// `(variable, path, whether it is a list separated by commas)`.
-const VARIABLES: [(&str, &[&str], bool); 28] = [
+const VARIABLES: [(&str, &[&str], bool); 29] = [
     ("PLIMSOLL_LISTEN", &["listen"], false),
     ("PLIMSOLL_OTLP_GRPC_LISTEN", &["otlp_grpc_listen"], false),
     ("PLIMSOLL_DATABASE", &["database"], false),
@@ -41,6 +41,7 @@ const VARIABLES: [(&str, &[&str], bool); 28] = [
     ("PLIMSOLL_LIMITS_SERIES", &["limits", "series"], false),
     ("PLIMSOLL_LIMITS_SERIES_PER_SERVICE", &["limits", "series_per_service"], false),
     ("PLIMSOLL_LIMITS_SERIES_PER_METRIC", &["limits", "series_per_metric"], false),
+    ("PLIMSOLL_LIMITS_SERIES_IDLE", &["limits", "series_idle"], false),
     ("PLIMSOLL_LIMITS_LABELS_PER_SERIES", &["limits", "labels_per_series"], false),
     ("PLIMSOLL_LIMITS_LABEL_NAME", &["limits", "label_name"], false),
     ("PLIMSOLL_LIMITS_LABEL_VALUE", &["limits", "label_value"], false),

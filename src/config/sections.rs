@@ -144,6 +144,8 @@ fn read_limits(fields: &mut Fields<'_>, limits: &mut Limits) {
     whole(fields.get("series"), &mut limits.series);
     whole(fields.get("series_per_service"), &mut limits.series_per_service);
     whole(fields.get("series_per_metric"), &mut limits.series_per_metric);
+    // Two hours: a late sample finds its series, and none comes again in the last step of the one before.
+    read_duration(fields, "series_idle", 120 * MINUTE, 366 * DAY, &mut limits.series_idle);
     whole(fields.get("labels_per_series"), &mut limits.labels_per_series);
     whole(fields.get("batch"), &mut limits.batch);
     whole(fields.get("queue"), &mut limits.queue);

@@ -92,6 +92,8 @@ pub struct Limits {
     pub series_per_service: u64,
     /// Live series of one metric.
     pub series_per_metric: u64,
+    /// A series without news for this long leaves memory.
+    pub series_idle: Duration,
     /// Labels of one series.
     pub labels_per_series: u64,
     /// Bytes of a label's name.
@@ -209,6 +211,7 @@ impl Default for Limits {
             series: limits.series as u64,
             series_per_service: limits.series_per_service as u64,
             series_per_metric: limits.series_per_metric as u64,
+            series_idle: series.idle,
             labels_per_series: limits.labels_per_series as u64,
             label_name_bytes: limits.label_name_bytes as u64,
             label_value_bytes: limits.label_value_bytes as u64,

@@ -230,13 +230,17 @@ fn the_environment_overrides_the_file_and_flags_override_both() {
         .with_file("plimsoll.yaml", "listen: 127.0.0.1:1\nevaluate_every: 7s\n")
         .with_variable("PLIMSOLL_LISTEN", "127.0.0.1:2")
         .with_variable("PLIMSOLL_LIMITS_SERIES", "500")
+        .with_variable("PLIMSOLL_LIMITS_SERIES_IDLE", "6h")
         .with_variable("PLIMSOLL_LIMITS_LABEL_VALUE", "2KiB");
     let flags = Flags { listen: Some("127.0.0.1:3".into()), ..Flags::default() };
     let port = |flags: &Flags| load(None, &sources, flags).unwrap().service.listen.port();
     assert_eq!((port(&Flags::default()), port(&flags)), (2, 3));
     let service = load(None, &sources, &flags).unwrap().service;
     assert_eq!((service.evaluate_every.as_secs(), service.limits.series), (7, 500));
-    assert_eq!(service.limits.label_value_bytes, 2048);
+    assert_eq!((service.limits.label_value_bytes, service.limits.series_idle.as_secs()), (2048, 6 * 3600));
+    let short = MemorySources::default().with_variable("PLIMSOLL_LIMITS_SERIES_IDLE", "10m");
+    let error = load(None, &short, &Flags::default()).unwrap_err().to_string();
+    assert!(error.contains("limits.series_idle: 10m is not between 2h and"), "{error}");
     let bad = MemorySources::default().with_variable("PLIMSOLL_EVALUATE_EVERY", "soon");
     let error = load(None, &bad, &Flags::default()).unwrap_err().to_string();
     assert!(

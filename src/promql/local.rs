@@ -81,7 +81,9 @@ impl LocalEngine {
             end: Timestamp::from_millis(fetch.end),
         };
         let mut series = self.source.select(&selection).await.map_err(|e| match e {
-            SourceError::TooManySamples { .. } => QueryError::Execution(e.to_string()),
+            SourceError::TooManySamples { .. } | SourceError::TooManySeries { .. } => {
+                QueryError::Execution(e.to_string())
+            }
             other => QueryError::Source(other),
         })?;
         if fetch.range {

@@ -50,6 +50,15 @@ pub enum SourceError {
         /// The limit.
         limit: usize,
     },
+    /// More series than a query may look at.
+    #[error(
+        "query would look at more than {limit} series that have ended: name the metric with `__name__`, or ask for a \
+         shorter or more recent range"
+    )]
+    TooManySeries {
+        /// The limit.
+        limit: usize,
+    },
 }
 
 /// Where samples and labels come from.

@@ -69,8 +69,32 @@ pub struct SeriesDef {
     pub labels: Labels,
     /// What it is fed with.
     pub kind: SeriesKind,
-    /// The last slot whose pages list it, when it has left memory; what comes for its labels is a new series.
-    pub retired: Option<Slot>,
+    /// It has nothing before this slot; 0 when that is not known.
+    pub born: Slot,
+    /// When it is retired: what comes for its labels is a new series.
+    pub retired: Option<Retired>,
+}
+
+/// Up to where a series that was let go is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retired {
+    /// The last slot whose pages list it.
+    pub listed: Slot,
+    /// The last slot in which readers may find something of it; not after `listed`.
+    pub ended: Slot,
+}
+
+/// Which retired series are asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetiredQuery {
+    /// Those of these metrics, by the names that they are stored under; `None`: of all.
+    pub metrics: Option<Vec<String>>,
+    /// Those that ended in this slot or later,
+    pub first: Slot,
+    /// and were born in this one or before.
+    pub last: Slot,
+    /// At most so many.
+    pub limit: usize,
 }
 
 /// What is to be remembered of a web vital.
@@ -91,8 +115,8 @@ pub struct Tick {
     pub entry: u64,
     /// Series that are new since the tick before.
     pub series: Vec<SeriesDef>,
-    /// Series that left memory, each with the last slot whose pages list it.
-    pub retired: Vec<(u64, Slot)>,
+    /// Series that retired since the tick before, by id.
+    pub retired: Vec<(u64, Retired)>,
     /// Ranges of slots, first and last inclusive, in which the process lived.
     pub live: Vec<(Slot, Slot)>,
     /// Increments and samples; the bytes of `series::tick`. Empty when nothing was counted.
@@ -140,6 +164,8 @@ pub struct StoredPage {
 pub struct StoredChunk {
     /// The series.
     pub series: u64,
+    /// Its group.
+    pub group: GroupId,
     /// The block's number: two hours, counted from the epoch.
     pub block: i64,
     /// The resolution.
@@ -159,11 +185,18 @@ pub struct Restored {
     pub entry: u64,
     /// The last slot that is in pages, if there are pages.
     pub paged: Option<Slot>,
-    /// All series, ascending by id.
+    /// The series that live, ascending by id.
     pub series: Vec<SeriesDef>,
+    /// The greatest id that a series was ever given; 0 before the first.
+    pub last_series: u64,
+    /// The greatest id that a group was ever given; 0 before the first.
+    pub last_group: GroupId,
+    /// The last slot in which any retired series may have something.
+    pub ended: Option<Slot>,
     /// All ranges of slots in which the process lived.
     pub live: Vec<(Slot, Slot)>,
-    /// The newest page of each group at the finest resolution that has it, without its body.
+    /// The newest page of each group with a series that lives, at the finest resolution that has it, without its
+    /// body.
     pub heads: Vec<StoredPage>,
     /// `through` and data of the ticks that are not in pages yet, in order.
     pub ticks: Vec<(Slot, Vec<u8>)>,
@@ -224,6 +257,12 @@ pub trait Archive: Send + Sync {
         groups: usize,
     ) -> BoxFuture<'_, Result<Vec<StoredPage>, ArchiveError>>;
 
+    /// The retired series that a query asks for, in no particular order.
+    fn retired<'a>(&'a self, query: &'a RetiredQuery) -> BoxFuture<'a, Result<Vec<SeriesDef>, ArchiveError>>;
+
+    /// The metrics of these groups, as far as they have series, live or retired.
+    fn metrics<'a>(&'a self, groups: &'a [GroupId]) -> BoxFuture<'a, Result<Vec<(GroupId, String)>, ArchiveError>>;
+
     /// Removes `sources` and stores `merged`, in one step.
     fn merge<'a>(&'a self, sources: &'a [PageKey], merged: &'a [StoredPage])
     -> BoxFuture<'a, Result<(), ArchiveError>>;
@@ -246,9 +285,9 @@ pub trait Archive: Send + Sync {
     ) -> BoxFuture<'a, Result<Vec<Option<StoredPage>>, ArchiveError>>;
 
     /// Removes, for each tier, the merged pages that end at or before the given slot, then the retired series
-    /// that no page lists any more, whose ids are returned, and the lived ranges that nothing refers to.
+    /// that no page lists any more, and the lived ranges that nothing refers to; how many series that were.
     /// Gives a part of the free space back; not one step.
-    fn expire<'a>(&'a self, through: [Slot; 3]) -> BoxFuture<'a, Result<Vec<u64>, ArchiveError>>;
+    fn expire<'a>(&'a self, through: [Slot; 3]) -> BoxFuture<'a, Result<u64, ArchiveError>>;
 
     /// The chunks of version 0.1 that are not converted yet: all of the oldest block that has any.
     fn old_chunks(&self) -> BoxFuture<'_, Result<Vec<StoredChunk>, ArchiveError>>;

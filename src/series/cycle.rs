@@ -19,7 +19,7 @@ use crate::base::{SharedClock, Timestamp};
 use super::archive::{Archive, ArchiveError, Merge, PageKey, Tick};
 use super::batch::{Batch, Item};
 use super::lane;
-use super::pages::{self, Due, MERGES};
+use super::pages::{self, Due, MERGES, Natures};
 use super::recover::Recovery;
 use super::slot::{SLOTS_PER_BLOCK, Slot};
 use super::writer::{Answers, Command, Shared, chain, ticket};
@@ -193,12 +193,12 @@ impl Loop {
             return Ok(false);
         }
         let sources: Vec<PageKey> = stored.iter().map(|p| p.key).collect();
+        let mut groups: Vec<_> = sources.iter().map(|key| key.group).collect();
+        groups.dedup();
+        let metrics = self.archive.metrics(&groups).await?.into_iter();
+        let natures: Natures = metrics.map(|(group, metric)| (group, pages::nature(&metric))).collect();
         let shared = self.shared.clone();
-        let work = move || {
-            let pages = pages::open_whole(stored, &shared.counters);
-            let natures = pages::natures(&shared.head.read(), &pages);
-            pages::merged(merge, &pages, &natures)
-        };
+        let work = move || pages::merged(merge, &pages::open_whole(stored, &shared.counters), &natures);
         let broken = |source: Box<dyn std::error::Error + Send + Sync>| ArchiveError { operation: "merged", source };
         let merged = tokio::task::spawn_blocking(work).await.map_err(|e| broken(Box::new(e)))?;
         let merged = merged.map_err(|e| broken(Box::new(e)))?;
@@ -222,7 +222,7 @@ impl Loop {
         ];
         let through = kept.map(|keep| Slot::of(now - keep).first_of_window(SLOTS_PER_BLOCK).plus(-1));
         match self.archive.expire(through).await {
-            Ok(forgotten) => self.shared.head.write().forget(&forgotten),
+            Ok(series) => tracing::debug!(series, "old samples were removed"),
             Err(error) => tracing::error!(error = %chain(&error), "old samples were not removed; it is tried again"),
         }
     }

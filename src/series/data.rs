@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::base::{Labels, Timestamp};
 use crate::sketch::{Bounds, Histogram, NativeHistogram};
 
-use super::archive::GroupId;
+use super::archive::{GroupId, Retired, SeriesDef};
 use super::batch::Observation;
 use super::codec::Corrupt;
 use super::page::{Ends, Points};
@@ -25,11 +25,12 @@ pub(super) struct Series {
     pub(super) group: GroupId,
     pub(super) labels: Labels,
     pub(super) kind: SeriesKind,
-    /// Only the archive has its data, up to the slot `touched`; what comes for its labels is a new series.
-    pub(super) retired: bool,
-    /// The first slot with news; [`Slot::NONE`] when that is not known.
+    /// Only the archive has its data, whose pages list it up to this slot; what comes for its labels is a new
+    /// series.
+    pub(super) retired: Option<Slot>,
+    /// The first slot with news, or one before.
     pub(super) born: Slot,
-    /// The last slot with news.
+    /// The last slot with news, or one after; of a retired series the last in which it has something to read.
     pub(super) touched: Slot,
     pub(super) data: Data,
 }
@@ -82,7 +83,7 @@ impl Series {
             SeriesKind::Sample => Data::Samples(Sent::new()),
             SeriesKind::Native => Data::Natives(Box::new(Sent::new())),
         };
-        Self { id, group, labels, kind, retired: false, born: Slot::NONE, touched: Slot::NONE, data }
+        Self { id, group, labels, kind, retired: None, born: Slot::NONE, touched: Slot::NONE, data }
     }
 
     pub(super) fn add(&mut self, slot: Slot, value: f64) {
@@ -163,7 +164,7 @@ impl Series {
     /// to its last; gaps of a series that is sent to us are not looked at.
     pub(super) fn may_have(&self, start: Timestamp, end: Timestamp) -> bool {
         let last = match &self.data {
-            _ if self.retired => self.touched.end(),
+            _ if self.retired.is_some() => self.touched.end(),
             Data::Ours(_) => Timestamp::MAX,
             Data::Samples(sent) => self.newest().map_or(sent.closed, |(at, _)| at),
             Data::Natives(sent) if sent.stream.first_open().is_some() => Timestamp::MAX,
@@ -255,14 +256,29 @@ impl Series {
         size_of::<Self>() + own
     }
 
-    /// It leaves memory; all that it had is in pages.
-    pub(super) fn let_go(&mut self, after: Slot) {
-        (self.retired, self.touched) = (true, after);
-        *self = Self {
-            retired: true,
-            touched: after,
-            ..Self::new(self.id, self.group, self.labels.clone(), self.kind, Bounds::none())
-        };
+    /// A series that the archive knows.
+    pub(super) fn of(def: SeriesDef, bounds: Bounds) -> Self {
+        let mut series = Self::new(def.id, def.group, def.labels, def.kind, bounds);
+        series.born = def.born;
+        if let Some(Retired { listed, ended }) = def.retired {
+            (series.retired, series.touched) = (Some(listed), ended);
+        }
+        series
+    }
+
+    /// All that it had is in pages, which list it up to this slot. Its bounds stay: they are part of its names.
+    pub(super) fn let_go(&mut self, listed: Slot) -> Retired {
+        let ended = if self.kind.is_ours() { listed } else { Slot::of(self.closed_sample()).min(listed) };
+        let (labels, bounds, born) = (self.labels.clone(), self.bounds(), self.born);
+        *self = Self::new(self.id, self.group, labels, self.kind, bounds);
+        (self.born, self.retired, self.touched) = (born, Some(listed), ended);
+        Retired { listed, ended }
+    }
+
+    /// Nothing is here any more.
+    pub(super) fn vacate(&mut self) {
+        *self = Self::new(0, 0, Labels::default(), SeriesKind::Counter, Bounds::none());
+        self.retired = Some(Slot::NONE);
     }
 
     /// What a page is to hold: what the series amounts to around it, and what closed in it.

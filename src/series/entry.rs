@@ -114,6 +114,15 @@ impl Encoder {
         self.first = true;
     }
 
+    /// Other series may come to these places.
+    pub(super) fn forget(&mut self, places: &[SeriesRef]) {
+        for place in places {
+            if let Some(number) = self.numbers.get_mut(*place as usize) {
+                *number = 0;
+            }
+        }
+    }
+
     /// Encodes an entry into [`Encoder::bytes`]. Followed by [`Encoder::written`] or [`Encoder::failed`].
     pub(super) fn encode<'a>(
         &mut self,

@@ -18,6 +18,21 @@ pub struct Groups {
 }
 
 impl Groups {
+    /// Groups up to this one were given before; none of them is given to another metric.
+    pub fn start_after(&mut self, last: GroupId) {
+        self.last = self.last.max(last);
+    }
+
+    /// The greatest group that there is.
+    pub fn last(&self) -> GroupId {
+        self.last
+    }
+
+    /// Forgets metrics that are not wanted any more: should one come again, it begins a new group.
+    pub fn retain(&mut self, wanted: impl Fn(&str) -> bool) {
+        self.open.retain(|(_, metric), _| wanted(metric));
+    }
+
     /// Counts a series that has a group.
     pub fn enter(&mut self, metric: &str, kind: SeriesKind, group: GroupId) {
         self.last = self.last.max(group);
@@ -60,5 +75,9 @@ mod tests {
         first.iter().for_each(|g| again.enter("x", SeriesKind::Sample, *g));
         assert_eq!(again.assign("x", SeriesKind::Sample), 2);
         assert_eq!(again.assign("h", SeriesKind::Histogram), 3);
+        again.retain(|metric| metric != "x");
+        again.start_after(7);
+        assert_eq!((again.assign("x", SeriesKind::Sample), again.assign("h", SeriesKind::Histogram)), (8, 3));
+        assert_eq!(again.last(), 8);
     }
 }

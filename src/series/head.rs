@@ -1,7 +1,7 @@
 //! The head: all that is in memory. Changed by the writer's thread alone (the loop drops what it has
 //! compacted); read by everyone, in short sections.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use super::groups::Groups;
 use super::index::{Index, SeriesRef};
 use super::ledger::{Ledger, LedgerSettings};
 use super::live::Live;
+use super::retire::Retirement;
 use super::settings::Settings;
 use super::slot::{SLOTS_PER_PAGE, Slot, slots_in};
 use super::tick::TickWriter;
@@ -34,7 +35,8 @@ pub(super) const GRACE: Duration = Duration::from_secs(3600);
 pub(super) struct Head {
     pub(super) series: Vec<Series>,
     pub(super) by_labels: LabelMap<SeriesRef>,
-    pub(super) by_id: HashMap<u64, SeriesRef>,
+    /// Also the order in which series are written.
+    pub(super) by_id: BTreeMap<u64, SeriesRef>,
     pub(super) index: Index,
     pub(super) next_id: u64,
     pub(super) live: Arc<Live>,
@@ -54,9 +56,8 @@ pub(super) struct Head {
     catalog: MetricCatalog,
     bounds: HashMap<String, Bounds>,
     fresh: Vec<SeriesRef>,
-    retired: Vec<(u64, Slot)>,
-    groups: Groups,
-    idle_slots: i64,
+    pub(super) groups: Groups,
+    pub(super) retirement: Retirement,
 }
 
 impl Head {
@@ -70,7 +71,7 @@ impl Head {
         Self {
             series: Vec::new(),
             by_labels: LabelMap::default(),
-            by_id: HashMap::new(),
+            by_id: BTreeMap::new(),
             index: Index::default(),
             next_id: 1,
             live: Arc::default(),
@@ -84,9 +85,8 @@ impl Head {
             catalog,
             bounds: HashMap::new(),
             fresh: Vec::new(),
-            retired: Vec::new(),
             groups: Groups::default(),
-            idle_slots: slots_in(settings.idle),
+            retirement: Retirement::new(settings.idle),
         }
     }
 
@@ -104,37 +104,47 @@ impl Head {
         self.index.select(matchers, &|r| self.get(r).map(|s| &s.labels))
     }
 
-    /// Enters a series that the next tick will define in the archive.
-    pub(super) fn create(&mut self, labels: Labels, kind: SeriesKind) -> SeriesRef {
-        let id = self.next_id;
-        let group = self.groups.assign(labels.metric_name(), kind);
-        let series = self.add_series(SeriesDef { id, group, labels, kind, retired: None });
-        self.fresh.push(series);
-        self.series[series as usize].born = Slot::LAST;
-        series
+    /// Enters series that the next tick will define in the archive, at the places that
+    /// [`place_of_new`](Self::place_of_new) said.
+    pub(super) fn create(&mut self, new: impl IntoIterator<Item = (Labels, SeriesKind)>) {
+        let first = self.fresh.len();
+        for (labels, kind) in new {
+            let group = self.groups.assign(labels.metric_name(), kind);
+            let def = SeriesDef { id: self.next_id, group, labels, kind, born: Slot::LAST, retired: None };
+            let series = self.add_series(def);
+            self.fresh.push(series);
+        }
+        let new: Vec<_> = self.fresh[first..].iter().map(|r| entry_of(&self.series, *r)).collect();
+        self.index.insert(&new);
     }
 
-    /// Enters a series that the archive knows.
-    pub(super) fn insert(&mut self, def: SeriesDef) -> SeriesRef {
+    /// Enters a living series that the archive knows.
+    pub(super) fn insert(&mut self, def: SeriesDef) {
         self.groups.enter(def.labels.metric_name(), def.kind, def.group);
-        self.add_series(def)
+        let series = self.add_series(def);
+        let entry = entry_of(&self.series, series);
+        self.index.insert(&[entry]);
     }
 
     fn add_series(&mut self, def: SeriesDef) -> SeriesRef {
         let bounds = if def.kind == SeriesKind::Histogram { self.bounds_of(&def.labels) } else { Bounds::none() };
-        let mut series = Series::new(def.id, def.group, def.labels, def.kind, bounds);
-        series.retired = def.retired.is_some();
-        series.touched = def.retired.unwrap_or(self.closed);
-        let r = self.series.len() as SeriesRef;
-        self.index.insert(r, &series.labels, series.kind);
-        self.by_id.insert(def.id, r);
-        self.next_id = self.next_id.max(def.id + 1);
-        if def.retired.is_none() {
-            self.census.enter(&series.labels);
-            self.by_labels.insert(series.labels.clone(), r);
+        let mut series = Series::of(def, bounds);
+        series.touched = self.closed;
+        self.next_id = self.next_id.max(series.id + 1);
+        self.census.enter(&series.labels);
+        let r = self.retirement.take_place().unwrap_or(self.series.len() as SeriesRef);
+        self.by_id.insert(series.id, r);
+        self.by_labels.insert(series.labels.clone(), r);
+        match self.series.get_mut(r as usize) {
+            Some(place) => *place = series,
+            None => self.series.push(series),
         }
-        self.series.push(series);
         r
+    }
+
+    /// The bounds that the catalogue names for a metric.
+    pub(super) fn catalogued_bounds(&self, metric: &str) -> Bounds {
+        self.bounds.get(metric).cloned().unwrap_or_else(|| self.catalog.bounds(metric))
     }
 
     fn bounds_of(&mut self, labels: &Labels) -> Bounds {
@@ -153,7 +163,7 @@ impl Head {
         self.catalog = catalog;
         self.bounds.clear();
         for i in 0..self.series.len() {
-            if self.series[i].kind == SeriesKind::Histogram && !self.series[i].retired {
+            if self.series[i].kind == SeriesKind::Histogram && self.series[i].retired.is_none() {
                 let labels = self.series[i].labels.clone();
                 let wanted = self.bounds_of(&labels);
                 let union = self.series[i].bounds().union(&wanted);
@@ -216,14 +226,14 @@ impl Head {
             self.filled.get_or_insert(through);
         }
         self.sample_floor = self.sample_floor.max(through.plus(-slots_in(GRACE)));
-        self.retire();
+        let retired = self.retire(before);
         let (vitals, forget_settled_before) = self.ledger.take_changes(now);
         let defs = std::mem::take(&mut self.fresh);
         Some(Tick {
             through,
             entry: self.entry,
-            series: defs.iter().filter_map(|r| self.get(*r)).map(definition).collect(),
-            retired: std::mem::take(&mut self.retired),
+            series: defs.iter().filter_map(|r| self.get(*r)).map(|s| definition(s, through)).collect(),
+            retired,
             live: self.live.within(before, through).collect(),
             data,
             vitals,
@@ -247,8 +257,8 @@ impl Head {
 
     fn close_series(&mut self, through: Slot) -> Vec<u8> {
         let mut data = TickWriter::default();
-        for series in &mut self.series {
-            close_series(series, through, &mut data);
+        for r in self.by_id.values() {
+            close_series(&mut self.series[*r as usize], through, &mut data);
         }
         data.finish()
     }
@@ -266,41 +276,27 @@ impl Head {
         self.series.iter_mut().for_each(Series::drop_closed);
     }
 
-    /// Lets go of series that have had no news for long. Those that a web vital still waits for stay.
-    fn retire(&mut self) {
-        let idle_since = self.closed.plus(-self.idle_slots);
-        let idle = |s: &Series| !s.retired && s.touched < idle_since && s.is_quiet();
-        let candidates: Vec<usize> = (0..self.series.len()).filter(|i| idle(&self.series[*i])).collect();
-        if candidates.is_empty() {
-            return;
-        }
-        let awaited: HashSet<Labels> = self.ledger.pending().map(|p| p.report.labels.clone()).collect();
-        for i in candidates {
-            let listed = self.closed.first_of_window(SLOTS_PER_PAGE).plus(-1).min(self.paged);
-            let series = &mut self.series[i];
-            if awaited.contains(&series.labels) {
-                continue;
-            }
-            series.let_go(listed);
-            self.retired.push((series.id, listed));
-            self.by_labels.remove(&series.labels);
-            self.census.leave(&series.labels);
-        }
-    }
-
-    /// The archive has forgotten these series.
-    pub(super) fn forget(&mut self, ids: &[u64]) {
-        let mut gone: Vec<SeriesRef> = ids.iter().filter_map(|id| self.by_id.remove(id)).collect();
-        gone.sort_unstable();
-        let series = gone.iter().map(|r| (*r, &self.series[*r as usize]));
-        self.index.remove(&series.map(|(r, s)| (r, &s.labels, s.kind)).collect::<Vec<_>>());
-        gone.iter().for_each(|r| self.series[*r as usize].labels = Labels::default());
+    /// Forgets what is known of metrics that have no series any more.
+    pub(super) fn forget_metrics(&mut self) {
+        let census = &self.census;
+        let lives = |metric: &str| census.of_metric(metric) > 0;
+        self.groups.retain(lives);
+        self.bounds.retain(|metric, _| lives(metric));
     }
 }
 
-fn definition(series: &Series) -> SeriesDef {
+/// A series as the index takes it.
+pub(super) fn entry_of(series: &[Series], r: SeriesRef) -> (SeriesRef, &Labels, SeriesKind) {
+    let series = &series[r as usize];
+    (r, &series.labels, series.kind)
+}
+
+/// What it may still get that is older than all that it has got is after `through`, or comes late.
+fn definition(series: &Series, through: Slot) -> SeriesDef {
     let (id, group, kind) = (series.id, series.group, series.kind);
-    SeriesDef { id, group, labels: series.labels.clone(), kind, retired: None }
+    let late = if kind.is_ours() { 0 } else { slots_in(GRACE) };
+    let born = series.born.min(through.plus(1 - late));
+    SeriesDef { id, group, labels: series.labels.clone(), kind, born, retired: None }
 }
 
 fn close_series(series: &mut Series, through: Slot, data: &mut TickWriter) {

@@ -5,8 +5,7 @@
 //! `x_bucket`), which are not listed but derived: so there are sets of [`postings`] by kind, and in those of the
 //! histograms a matcher on `__name__` or `le` chooses [`Forms`] for each metric, and all others choose series.
 //!
-//! References ascend with time and are never used again, so a new series goes to the end of its lists and
-//! every list is sorted.
+//! References are places in memory, which are used again; every list is sorted by them.
 
 mod postings;
 
@@ -16,7 +15,7 @@ use super::total::SeriesKind;
 use super::view::Forms;
 pub(super) use postings::Postings;
 
-/// The number of a series in the head.
+/// The place of a series in the head.
 pub(super) type SeriesRef = u32;
 
 /// The suffixes of the series that are derived from one histogram.
@@ -37,16 +36,27 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// Enters a series whose reference is greater than all before.
-    pub(super) fn insert(&mut self, series: SeriesRef, labels: &Labels, kind: SeriesKind) {
-        self.of_mut(kind).insert(series, labels);
+    /// Enters series, which ascend.
+    pub(super) fn insert(&mut self, new: &[(SeriesRef, &Labels, SeriesKind)]) {
+        self.of_each_kind(new, Postings::insert);
     }
 
     /// Takes out series, which ascend.
     pub(super) fn remove(&mut self, gone: &[(SeriesRef, &Labels, SeriesKind)]) {
+        self.of_each_kind(gone, Postings::remove);
+    }
+
+    fn of_each_kind(
+        &mut self,
+        series: &[(SeriesRef, &Labels, SeriesKind)],
+        change: impl Fn(&mut Postings, &[(SeriesRef, &Labels)]),
+    ) {
         for kind in [SeriesKind::Counter, SeriesKind::Sample, SeriesKind::Histogram, SeriesKind::Native] {
-            let of_kind = gone.iter().filter(|(.., k)| *k == kind).map(|(r, labels, _)| (*r, *labels));
-            self.of_mut(kind).remove(&of_kind.collect::<Vec<_>>());
+            let of_kind = series.iter().filter(|(.., k)| *k == kind).map(|(r, labels, _)| (*r, *labels));
+            let of_kind: Vec<_> = of_kind.collect();
+            if !of_kind.is_empty() {
+                change(self.of_mut(kind), &of_kind);
+            }
         }
     }
 

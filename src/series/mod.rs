@@ -24,7 +24,7 @@
 //! # What lies where
 //! [`plan`] decides, [`entry`] writes it down, [`head`] and [`data`] count, [`tick`] and [`page`] are the
 //! stored forms ([`chunk`] and [`old`] read those of 0.1), [`groups`] says which series share a page, [`pages`]
-//! which pages are to be made and merged, [`live`] knows when the process lived (so that idle series have samples and downtime has
+//! which pages are to be made and merged, [`retire`] who leaves memory, [`live`] knows when the process lived (so that idle series have samples and downtime has
 //! none), [`ledger`] keeps web vitals until they settle, [`view`] reads, [`cycle`] turns the wheel.
 //!
 //! Absent on purpose: out-of-order samples older than what has closed of their series, exemplars, deletion of
@@ -60,6 +60,7 @@ mod pages;
 mod plan;
 mod recorder;
 mod recover;
+mod retire;
 mod seal;
 mod settings;
 mod slot;
@@ -72,8 +73,8 @@ mod writer;
 
 pub use crate::promql::source::is_stale;
 pub use archive::{
-    Archive, ArchiveError, GroupId, Merge, PageKey, Restored, Scanned, SeriesDef, StoredChunk, StoredPage, Tick, Tier,
-    VitalState,
+    Archive, ArchiveError, GroupId, Merge, PageKey, Restored, Retired, RetiredQuery, Scanned, SeriesDef, StoredChunk,
+    StoredPage, Tick, Tier, VitalState,
 };
 pub use batch::{Batch, Delta, Item, Observation, RecordError, Recorded, Recorder};
 pub use carry::{EntryHead, entry_head, rebind_entry};

@@ -1,9 +1,9 @@
 //! What version 0.1 stored becomes pages at the first start: its chunks block by block, the oldest first, each
 //! block in one step; its ticks window by window. Whatever interrupts this, the next start goes on.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use super::archive::{Archive, GroupId, PageKey, SeriesDef, StoredChunk, StoredPage, Tier};
+use super::archive::{Archive, GroupId, PageKey, StoredChunk, StoredPage, Tier};
 use super::chunk::Chunk;
 use super::counters::Counters;
 use super::data::Data;
@@ -17,30 +17,23 @@ use super::tick::OldItem;
 use super::total::{SeriesKind, Total};
 
 /// Converts all chunks; whether there were any.
-pub(super) async fn convert_chunks(
-    archive: &dyn Archive,
-    series: &[SeriesDef],
-    counters: &Counters,
-) -> Result<bool, OpenError> {
+pub(super) async fn convert_chunks(archive: &dyn Archive, counters: &Counters) -> Result<bool, OpenError> {
     let mut converted = false;
-    let groups: HashMap<u64, GroupId> = series.iter().map(|s| (s.id, s.group)).collect();
     loop {
         let chunks = archive.old_chunks().await?;
         let Some(block) = chunks.first().map(|c| c.block) else { return Ok(converted) };
         converted = true;
         tracing::info!(chunks = chunks.len(), from = %Slot::first_of_block(block).start(), "converting to pages");
-        let pages = pages_of(chunks, &groups, counters);
+        let pages = pages_of(chunks, counters);
         archive.convert(block, &pages).await?;
     }
 }
 
 /// One page a group and tier. A chunk that is damaged is reported and left out.
-fn pages_of(chunks: Vec<StoredChunk>, groups: &HashMap<u64, GroupId>, counters: &Counters) -> Vec<StoredPage> {
+fn pages_of(chunks: Vec<StoredChunk>, counters: &Counters) -> Vec<StoredPage> {
     let mut by_page: BTreeMap<(GroupId, Tier), Vec<StoredChunk>> = BTreeMap::new();
     for chunk in chunks {
-        if let Some(group) = groups.get(&chunk.series) {
-            by_page.entry((*group, chunk.tier)).or_default().push(chunk);
-        }
+        by_page.entry((chunk.group, chunk.tier)).or_default().push(chunk);
     }
     by_page.into_iter().map(|((group, tier), chunks)| page_of(group, tier, chunks, counters)).collect()
 }
@@ -133,7 +126,9 @@ async fn write_pages(head: &mut Head, archive: &dyn Archive) -> Result<(), OpenE
 }
 
 fn close(head: &mut Head, id: u64, item: OldItem) {
+    let closed = head.closed;
     let Some(series) = head.by_id.get(&id).and_then(|r| head.series.get_mut(*r as usize)) else { return };
+    series.touched = series.touched.max(closed);
     match (&mut series.data, item) {
         (Data::Ours(ours), OldItem::Increments(items)) => {
             items.iter().for_each(|(slot, increment)| ours.close(*slot, increment));

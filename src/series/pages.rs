@@ -37,10 +37,12 @@ impl Due {
         let through = head.page_due()?;
         let first = head.filled?.first_of_window(SLOTS_PER_PAGE);
         let mut all: BTreeMap<GroupId, (bool, Vec<SeriesRef>)> = BTreeMap::new();
-        for (r, series) in head.series.iter().enumerate().filter(|(_, s)| !s.retired) {
+        // Ascending by id, as a page lists them.
+        let all_series = head.by_id.values().filter_map(|r| Some((*r, head.get(*r)?)));
+        for (r, series) in all_series.filter(|(_, s)| s.retired.is_none()) {
             let (news, members) = all.entry(series.group).or_default();
             *news |= series.has_closed();
-            members.push(r as SeriesRef);
+            members.push(r);
         }
         let groups = all.into_iter().filter(|(_, (news, _))| *news).map(|(group, (_, members))| (group, members));
         Some(Self { through, first, groups: groups.collect() })
@@ -69,14 +71,11 @@ impl Due {
     }
 }
 
-/// What the samples of each series on these pages are, by the series' names.
-pub(super) fn natures(head: &Head, pages: &[Page]) -> HashMap<u64, Nature> {
-    let ids = pages.iter().flat_map(|p| p.series().map(|(id, _)| id));
-    let known = ids.filter_map(|id| Some((id, head.get(*head.by_id.get(&id)?)?)));
-    known.map(|(id, series)| (id, nature(series.labels.metric_name()))).collect()
-}
+/// What the samples of each group are, by their metrics.
+pub(super) type Natures = HashMap<GroupId, Nature>;
 
-fn nature(metric: &str) -> Nature {
+/// What the samples of a metric are, by its name.
+pub(super) fn nature(metric: &str) -> Nature {
     let counted = metric.is_empty() || ["_total", "_count", "_sum", "_bucket"].iter().any(|s| metric.ends_with(s));
     if counted { Nature::Counter } else { Nature::Gauge }
 }
@@ -104,7 +103,7 @@ pub(super) fn report(counters: &Counters, key: &PageKey) {
 }
 
 /// The longer pages that these, of several groups, become; of the finest tier also the coarser ones.
-pub(super) fn merged(merge: Merge, pages: &[Page], natures: &HashMap<u64, Nature>) -> Result<Vec<StoredPage>, Corrupt> {
+pub(super) fn merged(merge: Merge, pages: &[Page], natures: &Natures) -> Result<Vec<StoredPage>, Corrupt> {
     let mut out = Vec::new();
     for group in pages.chunk_by(|a, b| a.key.group == b.key.group) {
         let Some(one) = group.first() else { continue };
@@ -114,7 +113,8 @@ pub(super) fn merged(merge: Merge, pages: &[Page], natures: &HashMap<u64, Nature
         if merge.tier == Tier::Seconds10 {
             keys.extend([Tier::Minutes5, Tier::Hour1].map(|tier| (key(tier), Some(tier.step()))));
         }
-        out.extend(join(group, &keys, |id| natures.get(&id).copied().unwrap_or(Nature::Counter))?);
+        let nature = natures.get(&one.key.group).copied().unwrap_or(Nature::Counter);
+        out.extend(join(group, &keys, nature)?);
     }
     Ok(out)
 }

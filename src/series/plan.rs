@@ -31,7 +31,7 @@ const SETTLE_AT_ONCE: usize = 10_000;
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     pub(super) draft: Draft,
-    /// Series to create, numbered from the head's end on.
+    /// Series to create, at the places that the head has for them.
     pub(super) fresh: Vec<(Labels, SeriesKind)>,
     /// For each report of the draft, which batch it came in.
     pub(super) report_of: Vec<usize>,
@@ -49,7 +49,8 @@ pub(super) struct Planner<'a> {
     limits: &'a Limits,
     now: Timestamp,
     current: Slot,
-    fresh_refs: LabelMap<SeriesRef>,
+    /// By labels, the place in the plan's `fresh`.
+    fresh_places: LabelMap<usize>,
     fresh: Census,
     plan: Plan,
 }
@@ -62,7 +63,7 @@ impl<'a> Planner<'a> {
             limits,
             now,
             current,
-            fresh_refs: LabelMap::default(),
+            fresh_places: LabelMap::default(),
             fresh: Census::default(),
             plan: Plan::default(),
         }
@@ -172,9 +173,9 @@ impl<'a> Planner<'a> {
             let same = self.head.get(*r).is_some_and(|s| s.kind == kind);
             return if same { Ok(*r) } else { Err(DropReason::Invalid) };
         }
-        if let Some(r) = self.fresh_refs.get(labels) {
-            let place = *r as usize - self.head.series.len();
-            return if self.plan.fresh[place].1 == kind { Ok(*r) } else { Err(DropReason::Invalid) };
+        if let Some(place) = self.fresh_places.get(labels) {
+            let same = self.plan.fresh[*place].1 == kind;
+            return if same { Ok(self.head.place_of_new(*place)) } else { Err(DropReason::Invalid) };
         }
         self.create(labels, kind)
     }
@@ -184,10 +185,10 @@ impl<'a> Planner<'a> {
         let total = self.head.by_labels.len() + self.plan.fresh.len();
         limits::check_room(labels, self.head, &self.fresh, total, self.limits)?;
         self.fresh.enter(labels);
-        let r = (self.head.series.len() + self.plan.fresh.len()) as SeriesRef;
+        let place = self.plan.fresh.len();
         self.plan.fresh.push((labels.clone(), kind));
-        self.fresh_refs.insert(labels.clone(), r);
-        Ok(r)
+        self.fresh_places.insert(labels.clone(), place);
+        Ok(self.head.place_of_new(place))
     }
 }
 

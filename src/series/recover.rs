@@ -88,11 +88,15 @@ async fn restore(
     for (first, last) in restored.live {
         Arc::make_mut(&mut head.live).mark_range(first, last);
     }
+    head.next_id = restored.last_series + 1;
+    head.groups.start_after(restored.last_group);
+    head.retirement.newest = restored.ended.unwrap_or(Slot::NONE);
     for def in restored.series {
         head.insert(def);
     }
+    let away = restored.through.map_or(0, |through| (head.closed.index() - through.index()).max(0));
     for stored in restored.heads {
-        go_on_from(head, archive, stored, counters).await?;
+        go_on_from(head, archive, stored, away, counters).await?;
     }
     let Some(through) = restored.through else {
         head.paged = head.closed;
@@ -133,12 +137,13 @@ async fn go_on_from(
     head: &mut Head,
     archive: &dyn Archive,
     stored: StoredPage,
+    away: i64,
     counters: &Counters,
 ) -> Result<(), OpenError> {
     let mut next = Some(stored);
     while let Some(stored) = next {
         let key = stored.key;
-        if Page::open(stored).and_then(|page| values(head, &page)).is_ok() {
+        if Page::open(stored).and_then(|page| values(head, &page, away)).is_ok() {
             return Ok(());
         }
         pages::report(counters, &key);
@@ -148,13 +153,20 @@ async fn go_on_from(
     Ok(())
 }
 
-fn values(head: &mut Head, page: &Page) -> Result<(), Corrupt> {
+/// Nothing in the page's group had news after it. For so many slots the process was away, which is not held against
+/// who had none.
+fn values(head: &mut Head, page: &Page, away: i64) -> Result<(), Corrupt> {
+    let idle_since = page.key.last().plus(away);
     for (id, _) in page.series() {
         let series = head.by_id.get(&id).and_then(|r| head.series.get_mut(*r as usize));
-        if let Some(series) = series.filter(|s| !s.retired)
+        if let Some(series) = series
             && let Some(ends) = page.ends(id)?
         {
             series.go_on_from(ends);
+            series.touched = series.touched.min(match series.kind.is_ours() {
+                true => idle_since,
+                false => idle_since.min(Slot::of(series.closed_sample()).plus(away)),
+            });
         }
     }
     Ok(())
@@ -193,7 +205,9 @@ impl Again<'_> {
 
 impl tick::Take for Again<'_> {
     fn increments(&mut self, id: u64, items: Vec<(Slot, Total)>) {
+        let closed = self.head.closed;
         let Some(series) = self.series(id) else { return };
+        series.touched = closed;
         if let Data::Ours(ours) = &mut series.data {
             items.iter().for_each(|(slot, increment)| ours.close(*slot, increment));
             if series.kind == SeriesKind::Histogram {
@@ -203,7 +217,9 @@ impl tick::Take for Again<'_> {
     }
 
     fn slice(&mut self, id: u64, _: SeriesKind, slice: Slice<'_>) {
+        let closed = self.head.closed;
         let Some(series) = self.series(id) else { return };
+        series.touched = closed;
         let taken = match &mut series.data {
             Data::Ours(_) => Ok(false),
             Data::Samples(sent) => {
@@ -394,7 +410,11 @@ impl Replay<'_> {
     fn series(&mut self, labels: crate::base::Labels, kind: SeriesKind) -> Option<SeriesRef> {
         match self.head.by_labels.get(&labels) {
             Some(r) => self.head.get(*r).is_some_and(|s| s.kind == kind).then_some(*r),
-            None => Some(self.head.create(labels, kind)),
+            None => {
+                let place = self.head.place_of_new(0);
+                self.head.create([(labels, kind)]);
+                Some(place)
+            }
         }
     }
 }
@@ -408,7 +428,7 @@ pub(super) async fn recover(
 ) -> Result<(u128, Recovery, VecDeque<SegmentUse>), OpenError> {
     let mut restored = archive.load().await?;
     let (identity, through) = (restored.archive, restored.through);
-    if convert_chunks(archive, &restored.series, counters).await? {
+    if convert_chunks(archive, counters).await? {
         restored = archive.load().await?;
     }
     restore(head, archive, restored, counters).await?;

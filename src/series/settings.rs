@@ -64,7 +64,9 @@ pub struct Settings {
     pub settle: Duration,
     /// Batches that may wait for the journal.
     pub queue: usize,
-    /// A series without news for this long leaves memory and `GET /metrics`; what it had stays readable.
+    /// A series without news for this long leaves memory and `GET /metrics`; what it had stays readable. At least
+    /// two hours: late samples find the series that they belong to, and in the steps of the coarsest resolution the
+    /// last growth of a series lies apart from the beginning of the next one of its labels.
     pub idle: Duration,
 }
 

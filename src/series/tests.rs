@@ -1,5 +1,6 @@
 //! Everything together: a recorder, a loop and a view on storage that can be made to fail or to stop.
 
+mod churn;
 mod clock;
 mod crash;
 mod damage;
@@ -18,7 +19,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::archive::{GroupId, Merge, PageKey, Restored, Scanned, StoredChunk, StoredPage};
+use super::archive::{GroupId, Merge, PageKey, Restored, RetiredQuery, Scanned, SeriesDef, StoredChunk, StoredPage};
 use super::cycle::Loop;
 use super::head::Head;
 use super::recover::recover;

@@ -2,13 +2,14 @@
 //!
 //! A read takes what it needs from the head in one short section (references to what is shared, copies of
 //! what is small), then reads the archive for what is older than the head, then decodes. Blocks leave the
-//! head only after the archive has them, so nothing is missing in between.
+//! head only after the archive has them, so nothing is missing in between; so do series ([`ended`]).
 //!
 //! One stored histogram appears under four names: `x` (native), `x_count`, `x_sum` and, for each bound and
 //! `+Inf`, `x_bucket{le}`. A series that left memory and came back is two stored series with the same labels;
 //! readers see one, whose counter was reset.
 
 mod archived;
+mod ended;
 mod exact;
 mod forms;
 mod listing;
@@ -29,6 +30,7 @@ pub(super) use forms::Forms;
 use super::archive::Archive;
 use super::counters::Counters;
 use super::data::Data;
+use super::head::Head;
 use super::index::SUFFIXES;
 use super::known::{Exposed, ExposedValue, Known, MetricType, PendingVital, SeriesStats};
 use super::limits::{self, LimitUse};
@@ -68,8 +70,27 @@ impl View {
     }
 
     async fn samples(&self, selection: &Selection) -> Result<Vec<SeriesSamples>, SourceError> {
-        let taken = taken::Taken::new(&self.shared, &selection.matchers, self.clock.now())?;
+        let taken = taken::Taken::read(self, selection).await?;
         self.samples_of(&taken, selection).await
+    }
+
+    /// What is listed of memory, then of the archive.
+    async fn listed<T: IntoIterator + Extend<T::Item>>(
+        &self,
+        selection: &Selection,
+        of_head: impl Fn(&Head) -> T,
+        of_found: impl Fn(&[listing::Found<'_>]) -> T,
+    ) -> Result<T, SourceError> {
+        let of_memory = || {
+            let head = self.shared.head.read();
+            (of_head(&head), ended::may_have(&head, selection.start))
+        };
+        let (mut listed, has_ended) = of_memory();
+        if has_ended {
+            let ended = ended::read(self, selection).await?;
+            listed.extend(of_found(&listing::ended(&ended, selection)));
+        }
+        Ok(listed)
     }
 
     /// A few groups at a time, so that no more of the archive is in memory than that.
@@ -97,11 +118,17 @@ impl Source for View {
     }
 
     fn series<'a>(&'a self, selection: &'a Selection) -> BoxFuture<'a, Result<Vec<Labels>, SourceError>> {
-        Box::pin(std::future::ready(Ok(listing::label_sets(&self.shared.head.read(), selection))))
+        Box::pin(async move {
+            let of_head = |head: &Head| listing::label_sets(&listing::living(head, selection));
+            self.listed(selection, of_head, listing::label_sets).await
+        })
     }
 
     fn label_names<'a>(&'a self, selection: &'a Selection) -> BoxFuture<'a, Result<BTreeSet<String>, SourceError>> {
-        Box::pin(std::future::ready(Ok(listing::label_names(&self.shared.head.read(), selection))))
+        Box::pin(async move {
+            let of_head = |head: &Head| listing::label_names_of(head, selection);
+            self.listed(selection, of_head, listing::label_names).await
+        })
     }
 
     fn label_values<'a>(
@@ -109,7 +136,10 @@ impl Source for View {
         name: &'a str,
         selection: &'a Selection,
     ) -> BoxFuture<'a, Result<BTreeSet<String>, SourceError>> {
-        Box::pin(std::future::ready(Ok(listing::label_values(&self.shared.head.read(), name, selection))))
+        Box::pin(async move {
+            let of_head = |head: &Head| listing::label_values_of(head, name, selection);
+            self.listed(selection, of_head, |found| listing::label_values(found, name)).await
+        })
     }
 }
 
@@ -120,7 +150,8 @@ impl Known for View {
 
     fn exposition(&self, now: Timestamp) -> Vec<Exposed> {
         let head = self.shared.head.read();
-        let mut out: Vec<Exposed> = head.series.iter().filter(|s| !s.retired).filter_map(|s| exposed(s, now)).collect();
+        let mut out: Vec<Exposed> =
+            head.series.iter().filter(|s| s.retired.is_none()).filter_map(|s| exposed(s, now)).collect();
         drop(head);
         out.sort_unstable_by(|a, b| {
             a.labels.metric_name().cmp(b.labels.metric_name()).then_with(|| a.labels.cmp(&b.labels))
@@ -170,7 +201,7 @@ impl Known for View {
         let head = self.shared.head.read();
         let of = |name: &str| {
             let series = head.index.of_metric(name).filter_map(|r| head.get(r));
-            series.max_by_key(|s| !s.retired).map(|s| s.kind)
+            series.max_by_key(|s| s.retired.is_none()).map(|s| s.kind)
         };
         match of(metric) {
             Some(SeriesKind::Counter) => MetricType::Counter,

@@ -275,8 +275,7 @@ impl Writer {
         let plan = Planner::new(&head, &self.shared.settings.limits, now).run(batches, settle_until);
         let number = head.entry + 1;
         if !plan.draft.is_empty() {
-            let known = head.series.len();
-            self.encoder.encode(number, now, &plan.draft, |r| match (r as usize).checked_sub(known) {
+            self.encoder.encode(number, now, &plan.draft, |r| match head.new_at(r) {
                 None => (&head.series[r as usize].labels, head.series[r as usize].kind),
                 Some(i) => (&plan.fresh[i].0, plan.fresh[i].1),
             });
@@ -339,8 +338,8 @@ impl Writer {
         let Plan { draft, fresh, report_of, mut recorded, late, events } = plan;
         let settled = draft.settlements.len() as u64;
         let mut head = self.shared.head.write();
-        for (labels, kind) in fresh {
-            head.create(labels, kind);
+        if !fresh.is_empty() {
+            head.create(fresh);
         }
         let refused = head.apply(number, now, draft);
         let counters = &self.shared.counters;
@@ -374,6 +373,10 @@ impl Writer {
 
     /// Trims what the archive has. A failure costs disk, not data, and is tried again at the next tick.
     pub(super) fn archived(&mut self, through: Slot, entry: u64) {
+        if self.shared.head.read().has_retired(through) {
+            let places = self.shared.head.write().leave(through);
+            self.encoder.forget(&places);
+        }
         let aged = self.clock.now().since(self.segment_since) >= SEGMENT_AGE;
         if self.segment_bytes > 0 && (aged || self.segment_bytes >= SEGMENT_BYTES) {
             self.rotate(through, entry);

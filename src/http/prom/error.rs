@@ -48,7 +48,7 @@ impl From<QueryError> for ApiError {
 impl From<SourceError> for ApiError {
     fn from(error: SourceError) -> Self {
         match error {
-            SourceError::TooManySamples { .. } => {
+            SourceError::TooManySamples { .. } | SourceError::TooManySeries { .. } => {
                 Self { status: StatusCode::UNPROCESSABLE_ENTITY, kind: "execution", message: error.to_string() }
             }
             SourceError::Storage(cause) => {

@@ -5,7 +5,7 @@
 //! not. The smallest lists come first; and when few series are left, asking each for its label is cheaper
 //! than trying every value that the label has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use crate::base::pattern::Shape;
@@ -32,10 +32,20 @@ impl List {
         }
     }
 
-    fn push(&mut self, series: SeriesRef) {
+    /// Puts a series at the end; whether it belongs there.
+    fn push(&mut self, series: SeriesRef) -> bool {
+        let last = self.as_slice().last().copied();
         match self {
             Self::One(first) => *self = Self::Many(vec![*first, series]),
             Self::Many(all) => all.push(series),
+        }
+        last.is_none_or(|last| last < series)
+    }
+
+    /// Puts those in order that were put at the end.
+    fn settle(&mut self, new: usize) {
+        if let Self::Many(all) = self {
+            settle(all, new);
         }
     }
 
@@ -64,18 +74,39 @@ pub(in crate::series) struct Postings {
 }
 
 impl Postings {
-    pub(super) fn insert(&mut self, series: SeriesRef, labels: &Labels) {
-        self.all.push(series);
-        for (name, value) in labels.iter() {
-            if !self.names.contains_key(name) {
-                self.names.insert(name.into(), Values::default());
-            }
-            let Some(values) = self.names.get_mut(name) else { continue };
-            match values.get_mut(value) {
-                Some(list) => list.push(series),
-                None => drop(values.insert(value.into(), List::One(series))),
+    /// Enters series, which ascend. Each list that one of them does not end is put in order once.
+    pub(super) fn insert(&mut self, new: &[(SeriesRef, &Labels)]) {
+        let mut unsettled = BTreeSet::new();
+        for (series, labels) in new {
+            for (name, value) in labels.iter() {
+                if !self.push(*series, name, value) {
+                    unsettled.insert((name, value));
+                }
             }
         }
+        for (name, value) in unsettled {
+            if let Some(list) = self.names.get_mut(name).and_then(|values| values.get_mut(value)) {
+                list.settle(new.len());
+            }
+        }
+        let is_end = self.all.last() < new.first().map(|(first, _)| first);
+        self.all.extend(new.iter().map(|(series, _)| *series));
+        if !is_end {
+            settle(&mut self.all, new.len());
+        }
+    }
+
+    /// Puts a series at the end of a list; whether it belongs there.
+    fn push(&mut self, series: SeriesRef, name: &str, value: &str) -> bool {
+        if !self.names.contains_key(name) {
+            self.names.insert(name.into(), Values::default());
+        }
+        let Some(values) = self.names.get_mut(name) else { return true };
+        if let Some(list) = values.get_mut(value) {
+            return list.push(series);
+        }
+        values.insert(value.into(), List::One(series));
+        true
     }
 
     /// Takes out series, which ascend. Each list that one of them is in is read once.
@@ -213,6 +244,20 @@ pub(super) fn union<'a>(lists: impl Iterator<Item = &'a [SeriesRef]>) -> Vec<Ser
     // Merges runs, so it is linear when there are few.
     all.sort();
     all
+}
+
+/// Puts a list in order to whose end so many were added at most.
+fn settle(all: &mut Vec<SeriesRef>, new: usize) {
+    match all.as_slice() {
+        [.., before, last] if new == 1 && before > last => {
+            let (last, place) = (*last, all.partition_point(|r| r < last));
+            all.pop();
+            all.insert(place, last);
+        }
+        _ if new == 1 => {}
+        // Merges runs, so it is linear.
+        _ => all.sort(),
+    }
 }
 
 /// Keeps what is in `other` too.

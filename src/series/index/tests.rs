@@ -5,7 +5,7 @@ use crate::base::MatchOp;
 
 fn index(sets: &[(Labels, SeriesKind)]) -> Index {
     let mut index = Index::default();
-    sets.iter().enumerate().for_each(|(i, (labels, kind))| index.insert(i as SeriesRef, labels, *kind));
+    sets.iter().enumerate().for_each(|(i, (labels, kind))| index.insert(&[(i as SeriesRef, labels, *kind)]));
     index
 }
 
@@ -87,6 +87,7 @@ proptest! {
         sets in prop::collection::vec(set(), 0..40),
         matchers in prop::collection::vec(matcher(), 0..5),
         gone in prop::collection::vec(any::<bool>(), 40),
+        others in prop::collection::vec(set(), 40),
     ) {
         let mut sets = sets;
         let mut index = index(&sets);
@@ -102,7 +103,24 @@ proptest! {
             .collect();
         prop_assert_eq!(select(&index, &sets, &matchers), expected);
 
-        let left = (0..sets.len()).filter(|i| !gone[*i]).map(|i| (i as SeriesRef, &sets[i].0, sets[i].1));
+        // Others take the places that are free, some at once.
+        let others: Vec<_> = (0..sets.len()).filter(is_gone).map(|i| (i, others[i].clone())).collect();
+        for (i, set) in &others {
+            sets[*i] = set.clone();
+        }
+        let entry = |(i, _): &(usize, _)| (*i as SeriesRef, &sets[*i].0, sets[*i].1);
+        let (alone, together) = others.split_at(others.len() / 2);
+        alone.iter().rev().for_each(|one| index.insert(&[entry(one)]));
+        index.insert(&together.iter().map(entry).collect::<Vec<_>>());
+        let expected: Vec<_> = (0..sets.len())
+            .filter_map(|i| Some((i as SeriesRef, Forms::of(&sets[i].0, sets[i].1, &matchers)?)))
+            .collect();
+        prop_assert_eq!(select(&index, &sets, &matchers), expected);
+        let all = index.postings().into_iter().flat_map(|p| p.all()).count();
+        prop_assert_eq!(all, sets.len());
+        prop_assert!(index.postings().iter().all(|p| p.all().is_sorted()));
+
+        let left = (0..sets.len()).map(|i| (i as SeriesRef, &sets[i].0, sets[i].1));
         index.remove(&left.collect::<Vec<_>>());
         prop_assert!(index.postings().iter().all(|p| p.all().is_empty() && p.names().next().is_none()));
     }

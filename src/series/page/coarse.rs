@@ -37,7 +37,7 @@ pub(in crate::series) enum Nature {
 pub(in crate::series) fn join(
     pages: &[Page],
     keys: &[(PageKey, Option<Duration>)],
-    nature: impl Fn(u64) -> Nature,
+    nature: Nature,
 ) -> Result<Vec<StoredPage>, Corrupt> {
     let mut series: Vec<(u64, SeriesKind)> = pages.iter().flat_map(Page::series).collect();
     series.sort_unstable_by_key(|s| s.0);
@@ -49,7 +49,7 @@ pub(in crate::series) fn join(
             match step {
                 None => writer.push(id, kind, &ends, &points, &folds),
                 Some(step) => {
-                    let (points, folds) = coarser(&points, *step, nature(id));
+                    let (points, folds) = coarser(&points, *step, nature);
                     writer.push(id, kind, &ends, &points, &folds);
                 }
             }

@@ -125,7 +125,7 @@ fn a_flipped_bit_is_noticed() {
 #[test]
 fn pages_become_one() {
     let pages: Vec<Page> = [12, 13].map(|w| Page::open(all_kinds(w).0).unwrap()).into();
-    let merged = join(&pages, &[(key(1, SLOTS_PER_BLOCK), None)], |_| Nature::Counter).unwrap().remove(0);
+    let merged = join(&pages, &[(key(1, SLOTS_PER_BLOCK), None)], Nature::Counter).unwrap().remove(0);
     let merged = Page::open(merged).unwrap();
     for (id, kind, ends, points) in all_kinds(13).1 {
         let (_, _, first_ends, first_points) = all_kinds(12).1.into_iter().find(|s| s.0 == id).unwrap();

@@ -100,7 +100,13 @@ impl Archive for FaultyArchive {
     fn nearest<'a>(&'a self, places: &'a [(GroupId, Slot)]) -> Answer<'a, Vec<Option<StoredPage>>> {
         self.0.nearest(places)
     }
-    fn expire<'a>(&'a self, through: [Slot; 3]) -> Answer<'a, Vec<u64>> {
+    fn retired<'a>(&'a self, query: &'a RetiredQuery) -> Answer<'a, Vec<SeriesDef>> {
+        self.0.retired(query)
+    }
+    fn metrics<'a>(&'a self, groups: &'a [GroupId]) -> Answer<'a, Vec<(GroupId, String)>> {
+        self.0.metrics(groups)
+    }
+    fn expire<'a>(&'a self, through: [Slot; 3]) -> Answer<'a, u64> {
         self.0.expire(through)
     }
     fn old_chunks(&self) -> Answer<'_, Vec<StoredChunk>> {
@@ -203,7 +209,9 @@ impl World {
     async fn rig(clock: &ManualClock, archive: &MemoryArchive, journal: &MemoryJournal, faults: &Faults) -> Rig {
         let archive = Arc::new(FaultyArchive(archive.clone(), faults.clone()));
         let journal = Box::new(FaultyJournal(journal.clone(), faults.clone()));
-        Rig::start(Settings::default(), clock, archive, journal).await
+        // Series retire in the longer pauses, and come again.
+        let settings = Settings { idle: Duration::from_secs(2 * 3600), ..Settings::default() };
+        Rig::start(settings, clock, archive, journal).await
     }
 
     async fn step(&mut self, step: Step) {
@@ -340,8 +348,20 @@ impl World {
         self.rig.writer.commit(vec![batch]).remove(0)
     }
 
+    /// Who is known is in the index, and has a place; all other places are free.
+    fn check_places(&self) {
+        let head = self.rig.shared.head.read();
+        assert_eq!(head.index.postings().iter().map(|p| p.all().len()).sum::<usize>(), head.by_id.len());
+        let known: std::collections::BTreeSet<u32> = head.by_id.values().copied().collect();
+        for place in 0..head.series.len() as u32 {
+            assert_ne!(known.contains(&place), head.new_at(place).is_some(), "place {place}");
+        }
+        assert!(head.by_labels.iter().all(|(labels, r)| head.series[*r as usize].labels == *labels));
+    }
+
     /// What readers see is what was acknowledged.
     async fn check(&mut self) {
+        self.check_places();
         let (start, end) = (START - Duration::from_secs(86_400), self.clock.now());
         let expected = |name: &str| -> Vec<(Labels, f64)> {
             self.model.events.iter().map(|(route, n)| (labels(name, *route), *n as f64)).collect()
@@ -476,6 +496,27 @@ fn a_sample_that_was_never_archived_is_not_compacted_away() {
         Step::Compact,
         Step::Advance { seconds: 4535 },
         Step::Tick,
+        Step::Compact,
+    ]);
+}
+
+/// The page of both is one: what retired ends where it did, not with the page.
+#[test]
+fn who_comes_again_within_a_merged_page_counts_once() {
+    let record = |route, events| Step::Record { route, events, age: 0 };
+    run(vec![
+        Step::Advance { seconds: 1 },
+        record(0, 1),
+        record(2, 5),
+        Step::Advance { seconds: 7340 },
+        Step::Tick,
+        record(2, 7),
+        Step::Advance { seconds: 80_000 },
+        Step::Tick,
+        Step::Compact,
+        Step::Advance { seconds: 180_000 },
+        Step::Tick,
+        Step::Compact,
         Step::Compact,
     ]);
 }

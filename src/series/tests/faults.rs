@@ -163,7 +163,13 @@ impl Archive for FaultyArchive {
     fn nearest<'a>(&'a self, places: &'a [(GroupId, Slot)]) -> Answer<'a, Vec<Option<StoredPage>>> {
         self.0.nearest(places)
     }
-    fn expire<'a>(&'a self, through: [Slot; 3]) -> Answer<'a, Vec<u64>> {
+    fn retired<'a>(&'a self, query: &'a RetiredQuery) -> Answer<'a, Vec<SeriesDef>> {
+        self.0.retired(query)
+    }
+    fn metrics<'a>(&'a self, groups: &'a [GroupId]) -> Answer<'a, Vec<(GroupId, String)>> {
+        self.0.metrics(groups)
+    }
+    fn expire<'a>(&'a self, through: [Slot; 3]) -> Answer<'a, u64> {
         Box::pin(self.1.archive("expire", self.0.expire(through)))
     }
     fn old_chunks(&self) -> Answer<'_, Vec<StoredChunk>> {

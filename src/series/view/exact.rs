@@ -82,7 +82,7 @@ async fn differences(
     start: Timestamp,
     end: Timestamp,
 ) -> Result<Vec<(Labels, Arc<Forms>, Total)>, SourceError> {
-    let taken = Taken::new(&view.shared, matchers, view.clock.now())?;
+    let taken = Taken::read(view, &Selection { matchers: matchers.to_vec(), start, end }).await?;
     let before = Edge::fetch(view, &taken, start, false).await?;
     let after = Edge::fetch(view, &taken, end, true).await?;
     let mut out = Vec::new();
@@ -213,7 +213,7 @@ async fn foreign(
     end: Timestamp,
 ) -> Result<Vec<(Labels, f64)>, SourceError> {
     let selection = Selection { matchers: matchers.to_vec(), start: start - LOOKBACK - Duration::from_millis(1), end };
-    let mut taken = Taken::new(&view.shared, matchers, view.clock.now())?;
+    let mut taken = Taken::read(view, &selection).await?;
     taken.series.retain(|s| !s.kind.is_ours());
     let samples = view.samples_of(&taken, &selection).await?;
     let floats = samples.into_iter().filter(|s| s.histograms.is_empty());

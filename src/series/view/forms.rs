@@ -23,8 +23,8 @@ impl Forms {
         Self { plain: true, ..Self::default() }
     }
 
-    /// The forms of one series that satisfy all matchers, if any does: what the index must find.
-    #[cfg(test)]
+    /// The forms of one series that satisfy all matchers, if any does: what the index finds, for series that are
+    /// not in it.
     pub(in crate::series) fn of(labels: &Labels, kind: SeriesKind, matchers: &[Matcher]) -> Option<Self> {
         if !kind.has_four_names() {
             return Matcher::all_match(matchers, labels).then(Self::plain);

@@ -1,6 +1,7 @@
 //! Which series and labels there are, from the index and the time that each series lived; no sample is read.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use crate::base::{Labels, METRIC_NAME, Timestamp};
 use crate::promql::Selection;
@@ -13,44 +14,57 @@ use super::super::known::SeriesStats;
 use super::super::total::SeriesKind;
 use super::forms::{Forms, bucket, derived};
 
-/// The label sets of a selection, in all forms that satisfy it.
-pub(super) fn label_sets(head: &Head, selection: &Selection) -> Vec<Labels> {
+/// Series that were found, and the forms of them that are wanted.
+pub(super) type Found<'a> = (Forms, Vec<&'a Series>);
+
+/// Their label sets, in all wanted forms.
+pub(super) fn label_sets(found: &[Found<'_>]) -> Vec<Labels> {
     let mut out = Vec::new();
-    for (forms, series) in living(head, selection) {
-        series.iter().for_each(|s| push_forms(s, &forms, &mut out));
+    for (forms, series) in found {
+        series.iter().for_each(|s| push_forms(s, forms, &mut out));
     }
     out
 }
 
-/// The names of the labels of a selection.
-pub(super) fn label_names(head: &Head, selection: &Selection) -> BTreeSet<String> {
+/// The names of the labels of a selection in memory.
+pub(super) fn label_names_of(head: &Head, selection: &Selection) -> BTreeSet<String> {
+    if !selection.matchers.is_empty() {
+        return label_names(&living(head, selection));
+    }
+    let mut names = HashSet::new();
+    for postings in head.index.postings() {
+        names.extend(postings.names().filter(|n| postings.values(n).any(|(_, l)| any_living(head, l, selection))));
+    }
+    names.into_iter().chain(any_with_bounds(head, selection).then_some("le")).map(str::to_owned).collect()
+}
+
+/// The names of their labels.
+pub(super) fn label_names(found: &[Found<'_>]) -> BTreeSet<String> {
     let mut names = HashSet::new();
     let mut has_le = false;
-    if selection.matchers.is_empty() {
-        for postings in head.index.postings() {
-            names.extend(postings.names().filter(|n| postings.values(n).any(|(_, l)| any_living(head, l, selection))));
-        }
-        has_le = any_with_bounds(head, selection);
-    } else {
-        for (forms, series) in living(head, selection) {
-            names.extend(series.iter().flat_map(|s| s.labels.iter()).map(|(name, _)| name));
-            has_le |= !les(&forms, &series).is_empty();
-        }
+    for (forms, series) in found {
+        names.extend(series.iter().flat_map(|s| s.labels.iter()).map(|(name, _)| name));
+        has_le |= !les(forms, series).is_empty();
     }
     names.into_iter().chain(has_le.then_some("le")).map(str::to_owned).collect()
 }
 
-/// The values of one label in a selection.
-pub(super) fn label_values(head: &Head, name: &str, selection: &Selection) -> BTreeSet<String> {
+/// The values of one label in a selection in memory.
+pub(super) fn label_values_of(head: &Head, name: &str, selection: &Selection) -> BTreeSet<String> {
     if selection.matchers.is_empty() && name != METRIC_NAME && name != "le" {
         let all = head.index.postings().into_iter().flat_map(|p| p.values(name));
         return all.filter(|(_, l)| any_living(head, l, selection)).map(|(value, _)| value.to_owned()).collect();
     }
+    label_values(&living(head, selection), name)
+}
+
+/// The values of one of their labels.
+pub(super) fn label_values(found: &[Found<'_>], name: &str) -> BTreeSet<String> {
     let mut values = BTreeSet::new();
-    for (forms, series) in living(head, selection) {
+    for (forms, series) in found {
         match name {
-            METRIC_NAME => values.extend(metric_names(&forms, &series)),
-            "le" if forms.buckets.is_some() => values.extend(les(&forms, &series)),
+            METRIC_NAME => values.extend(metric_names(forms, series)),
+            "le" if forms.buckets.is_some() => values.extend(les(forms, series)),
             _ => {
                 let own: HashSet<&str> = series.iter().filter_map(|s| s.labels.get(name)).collect();
                 values.extend(own.into_iter().map(str::to_owned));
@@ -60,18 +74,27 @@ pub(super) fn label_values(head: &Head, name: &str, selection: &Selection) -> BT
     values
 }
 
-/// The series of a selection that lived in its time.
-fn living<'a>(head: &'a Head, selection: &Selection) -> Vec<(Forms, Vec<&'a Series>)> {
-    let series = |forms: &Forms, refs: Vec<SeriesRef>| {
-        let all = refs.into_iter().filter_map(|r| head.get(r)).filter(|s| appears(s, forms));
-        all.filter(|s| s.may_have(selection.start, selection.end)).collect::<Vec<_>>()
-    };
-    let with_series = |(forms, refs)| {
-        let series = series(&forms, refs);
+/// The series of a selection in memory that lived in its time.
+pub(super) fn living<'a>(head: &'a Head, selection: &Selection) -> Vec<Found<'a>> {
+    let series = |refs: Vec<SeriesRef>| refs.into_iter().filter_map(|r| head.get(r)).collect();
+    let found = head.select(&selection.matchers).into_iter().map(|(forms, refs)| (forms, series(refs)));
+    within(found, selection)
+}
+
+/// Those of the archive that lived in its time.
+pub(super) fn ended<'a>(ended: &'a [(Arc<Forms>, Series)], selection: &Selection) -> Vec<Found<'a>> {
+    let alike = ended.chunk_by(|a, b| Arc::ptr_eq(&a.0, &b.0) || a.0 == b.0);
+    let found =
+        alike.filter_map(|some| Some((some.first()?.0.as_ref().clone(), some.iter().map(|(_, s)| s).collect())));
+    within(found, selection)
+}
+
+fn within<'a>(found: impl Iterator<Item = Found<'a>>, selection: &Selection) -> Vec<Found<'a>> {
+    let in_time = |(forms, mut series): Found<'a>| {
+        series.retain(|s| appears(s, &forms) && s.may_have(selection.start, selection.end));
         (forms, series)
     };
-    let found = head.select(&selection.matchers).into_iter().map(with_series);
-    found.filter(|(_, series)| !series.is_empty()).collect()
+    found.map(in_time).filter(|(_, series)| !series.is_empty()).collect()
 }
 
 /// Whether one of its forms is there: of the buckets there may be none with a `le` that is wanted.

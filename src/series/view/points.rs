@@ -263,7 +263,9 @@ impl<'a> Walk<'a> {
         let from = after.max(Slot::of(self.selection.start).plus(-slots_in(step)));
         let mut increments = increments.peekable();
         let taken = self.taken;
-        for stamp in taken.live.stamps(from, through, step) {
+        // A longer page goes on where a retired series does not: there may be another one of its labels.
+        let until = self.series.until.map_or(Timestamp::MAX, Slot::end);
+        for stamp in taken.live.stamps(from, through, step).take_while(|stamp| *stamp <= until) {
             self.grow_until(&mut increments, stamp, step)?;
             self.emit(stamp)?;
         }
@@ -392,13 +394,24 @@ pub(super) fn join(mut all: Vec<SeriesSamples>) -> Vec<SeriesSamples> {
             Some(last) => {
                 last.floats.extend(next.floats);
                 last.floats.sort_by_key(|(at, _)| *at);
-                last.floats.dedup_by_key(|(at, _)| *at);
+                keep_later(&mut last.floats);
                 last.histograms.extend(next.histograms);
                 last.histograms.sort_by_key(|(at, _)| *at);
-                last.histograms.dedup_by_key(|(at, _)| *at);
+                keep_later(&mut last.histograms);
             }
             None => out.push(next),
         }
     }
     out
+}
+
+/// Of two samples at one instant the later series counts: its zero is the reset that readers must see.
+fn keep_later<T>(samples: &mut Vec<(Timestamp, T)>) {
+    samples.dedup_by(|later, kept| {
+        let same = later.0 == kept.0;
+        if same {
+            std::mem::swap(later, kept);
+        }
+        same
+    });
 }

@@ -5,8 +5,10 @@
 
 use std::sync::Arc;
 
+use std::collections::HashSet;
+
 use crate::base::{Labels, Matcher, Timestamp};
-use crate::promql::SourceError;
+use crate::promql::{Selection, SourceError};
 
 use super::super::archive::{ArchiveError, GroupId};
 use super::super::codec::Corrupt;
@@ -14,7 +16,8 @@ use super::super::data::{Data, Ours, Series};
 use super::super::live::Live;
 use super::super::slot::Slot;
 use super::super::total::{SeriesKind, Total};
-use super::super::writer::Shared;
+use super::View;
+use super::ended;
 use super::forms::Forms;
 use super::points::corrupt;
 
@@ -66,8 +69,14 @@ pub(super) struct Taken {
 }
 
 impl Taken {
-    pub(super) fn new(shared: &Shared, matchers: &[Matcher], now: Timestamp) -> Result<Self, SourceError> {
-        let mut taken = Self::of_head(shared, matchers, now);
+    /// Of memory first, then of the archive: what leaves memory in between is in both, and taken once.
+    pub(super) async fn read(view: &View, selection: &Selection) -> Result<Self, SourceError> {
+        let (mut taken, has_ended) = Self::of_head(view, &selection.matchers, selection.start);
+        if has_ended {
+            let known: HashSet<u64> = taken.series.iter().map(|s| s.id).collect();
+            let ended = ended::read(view, selection).await?.into_iter();
+            taken.series.extend(ended.filter(|(_, s)| !known.contains(&s.id)).map(|(forms, s)| self::taken(&s, forms)));
+        }
         taken.series.sort_unstable_by_key(|s| (s.group, s.id));
         let current = taken.current();
         if taken.closed >= current {
@@ -77,14 +86,17 @@ impl Taken {
         Ok(taken)
     }
 
-    fn of_head(shared: &Shared, matchers: &[Matcher], now: Timestamp) -> Self {
-        let head = shared.head.read();
+    /// What is in memory, and whether more may be in the archive.
+    fn of_head(view: &View, matchers: &[Matcher], start: Timestamp) -> (Self, bool) {
+        let now = view.clock.now();
+        let head = view.shared.head.read();
         let mut series = Vec::new();
         for (forms, refs) in head.select(matchers) {
             let forms = Arc::new(forms);
             series.extend(refs.iter().filter_map(|r| head.get(*r)).map(|s| taken(s, forms.clone())));
         }
-        Self { now, closed: head.closed, paged: head.paged, live: head.live.clone(), series }
+        let taken = Self { now, closed: head.closed, paged: head.paged, live: head.live.clone(), series };
+        (taken, ended::may_have(&head, start))
     }
 
     /// The slot that is open now.
@@ -99,7 +111,7 @@ fn taken(series: &Series, forms: Arc<Forms>) -> TakenSeries {
         group: series.group,
         labels: series.labels.clone(),
         kind: series.kind,
-        until: series.retired.then_some(series.touched),
+        until: series.retired,
         forms,
         data: series.data.clone(),
     }

@@ -1,3 +1,4 @@
 //! What every store must do: one suite for each storage trait, run on all of its implementations.
 
+mod archive;
 mod ledger;

@@ -10,8 +10,8 @@ use sqlx::{Sqlite, SqliteConnection, Transaction};
 use crate::base::Timestamp;
 use crate::base::clock::BoxFuture;
 use crate::series::{
-    Archive, ArchiveError, GroupId, Merge, PageKey, Restored, Scanned, Slot, StoredChunk, StoredPage, Tick, VitalKey,
-    VitalState,
+    Archive, ArchiveError, GroupId, Merge, PageKey, Restored, RetiredQuery, Scanned, SeriesDef, Slot, StoredChunk,
+    StoredPage, Tick, VitalKey, VitalState,
 };
 
 use super::SqliteStore;
@@ -19,8 +19,8 @@ use super::SqliteStore;
 pub(super) use space::prepare;
 
 const CREATE_STATE: &str = "INSERT INTO archive_state (one, identity) VALUES (1, ?1) ON CONFLICT DO NOTHING";
-const READ_STATE: &str = "SELECT identity, through, entry, coalesce(paged, compacted * 720 + 719) FROM archive_state \
-    WHERE one = 1";
+const READ_STATE: &str = "SELECT identity, through, entry, coalesce(paged, compacted * 720 + 719), last_series, \
+    last_group FROM archive_state WHERE one = 1";
 const ADVANCE: &str = "UPDATE archive_state SET through = ?1, entry = ?2 \
     WHERE one = 1 AND (through IS NULL OR through < ?1)";
 
@@ -43,6 +43,9 @@ struct BadRow {
     table: &'static str,
     what: String,
 }
+
+/// Identity, `through`, entry, `paged`, the last series, the last group.
+type StateRow = (String, Option<i64>, i64, Option<i64>, i64, i64);
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -100,7 +103,15 @@ impl Archive for SqliteStore {
         Box::pin(async move { pages::nearest(self, places).await.map_err(reading) })
     }
 
-    fn expire<'a>(&'a self, through: [Slot; 3]) -> BoxFuture<'a, Result<Vec<u64>, ArchiveError>> {
+    fn retired<'a>(&'a self, query: &'a RetiredQuery) -> BoxFuture<'a, Result<Vec<SeriesDef>, ArchiveError>> {
+        Box::pin(async move { series::retired(self, query).await.map_err(reading) })
+    }
+
+    fn metrics<'a>(&'a self, groups: &'a [GroupId]) -> BoxFuture<'a, Result<Vec<(GroupId, String)>, ArchiveError>> {
+        Box::pin(async move { series::metrics(self, groups).await.map_err(reading) })
+    }
+
+    fn expire<'a>(&'a self, through: [Slot; 3]) -> BoxFuture<'a, Result<u64, ArchiveError>> {
         Box::pin(async move {
             let forgotten = pages::expire(self, through).await.map_err(writing)?;
             space::give_back(self).await.map_err(writing)?;
@@ -120,10 +131,11 @@ impl Archive for SqliteStore {
 async fn load(store: &SqliteStore) -> Result<Restored, Failure> {
     let identity = uuid::Uuid::new_v4().simple().to_string();
     sqlx::query(CREATE_STATE).bind(identity).execute(store.pool()).await?;
-    series::give_groups(store).await?;
+    old::give_groups(store).await?;
+    old::give_metrics(store).await?;
     // One transaction: everything is as of one tick.
     let mut tx = store.pool().begin().await?;
-    let (identity, through, entry, paged): (String, Option<i64>, i64, Option<i64>) =
+    let (identity, through, entry, paged, last_series, last_group): StateRow =
         sqlx::query_as(READ_STATE).fetch_one(&mut *tx).await?;
     let bad = |what: String| BadRow { table: "archive_state", what };
     let archive = u128::from_str_radix(&identity, 16).map_err(|_| bad(format!("identity {identity:?}")))?;
@@ -135,6 +147,9 @@ async fn load(store: &SqliteStore) -> Result<Restored, Failure> {
         entry: entry.cast_unsigned(),
         paged: paged.map(Slot::new),
         series: series::load(&mut tx).await?,
+        last_series: last_series.cast_unsigned(),
+        last_group: last_group.cast_unsigned(),
+        ended: series::ended(&mut tx).await?,
         live: lived.into_iter().map(|(first, last)| (Slot::new(first), Slot::new(last))).collect(),
         heads: pages::heads(&mut tx).await?,
         ticks: ticks.into_iter().map(|(through, data)| (Slot::new(through), data)).collect(),

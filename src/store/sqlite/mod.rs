@@ -19,6 +19,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { number: 2, name: "ledger", sql: include_str!("../../../migrations/sqlite/0002_ledger.sql") },
     Migration { number: 3, name: "outbox", sql: include_str!("../../../migrations/sqlite/0003_outbox.sql") },
     Migration { number: 4, name: "pages", sql: include_str!("../../../migrations/sqlite/0004_pages.sql") },
+    Migration { number: 5, name: "retired", sql: include_str!("../../../migrations/sqlite/0005_retired.sql") },
 ];
 
 /// Why the database could not be opened.

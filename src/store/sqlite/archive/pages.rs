@@ -20,7 +20,7 @@ const SET_PAGED: &str = "UPDATE archive_state SET paged = ?1 WHERE one = 1 AND (
 
 /// A page that there is at the finest tier is newer than any at a coarser one, which are made of it.
 const HEADS: &str = "SELECT p.grp, p.tier, p.first_slot, p.slots, p.head, x'' AS body \
-    FROM (SELECT DISTINCT grp FROM series WHERE retired = 0) AS g JOIN pages AS p ON p.rowid = coalesce( \
+    FROM (SELECT DISTINCT grp FROM series INDEXED BY series_live WHERE retired = 0) AS g JOIN pages AS p ON p.rowid = coalesce( \
         (SELECT rowid FROM pages WHERE grp = g.grp AND tier = 0 ORDER BY first_slot DESC LIMIT 1), \
         (SELECT rowid FROM pages WHERE grp = g.grp AND tier = 1 ORDER BY first_slot DESC LIMIT 1), \
         (SELECT rowid FROM pages WHERE grp = g.grp AND tier = 2 ORDER BY first_slot DESC LIMIT 1))";
@@ -45,8 +45,8 @@ const READ_HORIZONS: &str = "SELECT tier, slot FROM horizons";
 const SET_HORIZON: &str = "INSERT INTO horizons (tier, slot) VALUES (?1, ?2) \
     ON CONFLICT (tier) DO UPDATE SET slot = max(slot, excluded.slot)";
 const EXPIRE: &str = "DELETE FROM pages WHERE tier = ?1 AND slots = ?2 AND first_slot <= ?3 - ?2 + 1";
-const FORGET_SERIES: &str = "DELETE FROM series WHERE retired BETWEEN 1 AND ?1 AND NOT EXISTS \
-    (SELECT 1 FROM pages WHERE pages.grp = series.grp AND pages.first_slot <= series.retired) RETURNING id";
+const FORGET_SERIES: &str = "DELETE FROM series WHERE retired > 0 AND retired <= ?1 AND ended <= ?1 AND NOT EXISTS \
+    (SELECT 1 FROM pages WHERE pages.grp = series.grp AND pages.first_slot <= series.retired)";
 const REMOVE_LIVED: &str = "DELETE FROM lived WHERE last <= ?1";
 
 /// The longest page of each tier.
@@ -184,7 +184,7 @@ async fn of_all_tiers(
     Ok(out)
 }
 
-pub(super) async fn expire(store: &SqliteStore, through: [Slot; 3]) -> Result<Vec<u64>, Failure> {
+pub(super) async fn expire(store: &SqliteStore, through: [Slot; 3]) -> Result<u64, Failure> {
     let mut tx = store.pool().begin_with("BEGIN IMMEDIATE").await?;
     for (tier, slot) in Tier::ALL.into_iter().zip(through) {
         let tier = i64::from(tier.number());
@@ -195,9 +195,9 @@ pub(super) async fn expire(store: &SqliteStore, through: [Slot; 3]) -> Result<Ve
     }
     let oldest = through.into_iter().min().unwrap_or(Slot::NONE).index();
     sqlx::query(REMOVE_LIVED).bind(oldest).execute(&mut *tx).await?;
-    let forgotten: Vec<i64> = sqlx::query_scalar(FORGET_SERIES).bind(oldest).fetch_all(&mut *tx).await?;
+    let forgotten = sqlx::query(FORGET_SERIES).bind(oldest).execute(&mut *tx).await?.rows_affected();
     tx.commit().await?;
-    Ok(forgotten.into_iter().map(i64::cast_unsigned).collect())
+    Ok(forgotten)
 }
 
 /// Says up to where a tier had expired before its first page.

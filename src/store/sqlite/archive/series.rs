@@ -1,31 +1,92 @@
 //! Definitions of series. One row each; labels as pairs of length-prefixed strings, which are read three times
 //! as fast as JSON.
 
-use sqlx::{Sqlite, SqliteConnection, Transaction};
+use futures::TryStreamExt;
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection, Transaction};
 
 use crate::base::Labels;
-use crate::series::{Groups, SeriesDef, SeriesKind, Slot};
+use crate::series::{GroupId, Retired, RetiredQuery, SeriesDef, SeriesKind, Slot};
 
 use super::{BadRow, Failure};
 use crate::store::sqlite::SqliteStore;
 
-const READ: &str = "SELECT id, grp, kind, retired, packed, CASE WHEN packed IS NULL THEN labels END FROM series \
-    ORDER BY id";
-const ADD: &str = "INSERT INTO series (id, grp, kind, labels, packed) VALUES (?1, ?2, ?3, '', ?4) \
-    ON CONFLICT DO NOTHING";
-const RETIRE: &str = "UPDATE series SET retired = max(?2, 1) WHERE id = ?1";
-const HAS_UNGROUPED: &str = "SELECT EXISTS (SELECT 1 FROM series WHERE grp = 0)";
-const GROUP: &str = "UPDATE series SET grp = ?2 WHERE id = ?1";
+const READ_LIVE: &str = "SELECT id, grp, kind, born, retired, ended, packed, CASE WHEN packed IS NULL THEN labels END \
+    FROM series INDEXED BY series_live WHERE retired = 0 ORDER BY id";
+const READ_ALL: &str = "SELECT id, grp, kind, born, retired, ended, packed, CASE WHEN packed IS NULL THEN labels END \
+    FROM series ORDER BY id";
+const READ_RETIRED: &str = "SELECT id, grp, kind, born, retired, ended, packed, \
+    CASE WHEN packed IS NULL THEN labels END FROM series INDEXED BY series_ended \
+    WHERE retired > 0 AND ended >= ?1 AND born <= ?2 LIMIT ?3";
+const READ_RETIRED_OF: &str = "SELECT id, grp, kind, born, retired, ended, packed, \
+    CASE WHEN packed IS NULL THEN labels END FROM (SELECT value AS name FROM json_each(?4)) \
+    CROSS JOIN series INDEXED BY series_metric ON metric = name \
+    WHERE retired > 0 AND ended >= ?1 AND born <= ?2 LIMIT ?3";
+const NEWEST_ENDED: &str = "SELECT max(ended) FROM series INDEXED BY series_ended WHERE retired > 0";
+const METRICS: &str = "SELECT DISTINCT grp, metric FROM (SELECT value AS wanted FROM json_each(?1)) \
+    CROSS JOIN series INDEXED BY series_group ON grp = wanted";
 
-type SeriesRow = (i64, i64, i64, i64, Option<Vec<u8>>, Option<String>);
+const ADD: &str = "INSERT INTO series (id, grp, kind, born, labels, packed, metric) ";
+const ADD_ONCE: &str = " ON CONFLICT DO NOTHING";
+const SET_LAST: &str = "UPDATE archive_state SET last_series = max(last_series, ?1), last_group = max(last_group, ?2) \
+    WHERE one = 1";
+const RETIRED: &str = "WITH gone (id, listed, ended) AS (";
+const RETIRE: &str = ") UPDATE series SET retired = max(gone.listed, 1), ended = max(gone.ended, 1) FROM gone \
+    WHERE series.id = gone.id";
 
-/// All series, ascending by id.
+/// Statements, and how they are to find their rows.
+#[cfg(test)]
+pub(super) const PLANNED: [(&str, &str); 4] = [
+    (READ_LIVE, "USING INDEX series_live"),
+    (READ_RETIRED, "SEARCH series USING INDEX series_ended (ended>?)"),
+    (READ_RETIRED_OF, "SEARCH series USING INDEX series_metric (metric=? AND ended>?)"),
+    (METRICS, "SEARCH series USING INDEX series_group (grp=?)"),
+];
+
+/// Rows that one statement writes.
+const ROWS: usize = 500;
+
+/// Id, group, kind, `born`, `retired`, `ended`, packed labels, labels as JSON.
+pub(super) type SeriesRow = (i64, i64, i64, i64, i64, i64, Option<Vec<u8>>, Option<String>);
+
+/// The series that live, ascending by id.
 pub(super) async fn load(connection: &mut SqliteConnection) -> Result<Vec<SeriesDef>, Failure> {
-    let rows: Vec<SeriesRow> = sqlx::query_as(READ).fetch_all(connection).await?;
-    rows.into_iter().map(definition).collect()
+    let rows = sqlx::query_as(READ_LIVE).fetch(connection).err_into();
+    rows.and_then(async |row| definition(row)).try_collect().await
 }
 
-fn definition((id, group, kind, retired, packed, json): SeriesRow) -> Result<SeriesDef, Failure> {
+/// All series, ascending by id.
+pub(super) async fn load_all(connection: &mut SqliteConnection) -> Result<Vec<SeriesDef>, Failure> {
+    let rows = sqlx::query_as(READ_ALL).fetch(connection).err_into();
+    rows.and_then(async |row| definition(row)).try_collect().await
+}
+
+/// Retired series.
+pub(super) async fn retired(store: &SqliteStore, query: &RetiredQuery) -> Result<Vec<SeriesDef>, Failure> {
+    let statement = if query.metrics.is_some() { READ_RETIRED_OF } else { READ_RETIRED };
+    let mut select = sqlx::query_as(statement).bind(query.first.index()).bind(query.last.index());
+    select = select.bind(i64::try_from(query.limit)?);
+    if let Some(metrics) = &query.metrics {
+        select = select.bind(serde_json::to_string(metrics)?);
+    }
+    let rows = select.fetch(store.pool()).err_into();
+    rows.and_then(async |row| definition(row)).try_collect().await
+}
+
+/// The last slot in which any retired series may have something.
+pub(super) async fn ended(connection: &mut SqliteConnection) -> Result<Option<Slot>, Failure> {
+    let newest: Option<i64> = sqlx::query_scalar(NEWEST_ENDED).fetch_one(connection).await?;
+    Ok(newest.map(Slot::new))
+}
+
+/// The metrics of groups.
+pub(super) async fn metrics(store: &SqliteStore, groups: &[GroupId]) -> Result<Vec<(GroupId, String)>, Failure> {
+    let wanted = serde_json::to_string(groups)?;
+    let rows: Vec<(i64, String)> = sqlx::query_as(METRICS).bind(wanted).fetch_all(store.pool()).await?;
+    Ok(rows.into_iter().map(|(group, metric)| (group.cast_unsigned(), metric)).collect())
+}
+
+pub(super) fn definition(row: SeriesRow) -> Result<SeriesDef, Failure> {
+    let (id, group, kind, born, retired, ended, packed, json) = row;
     let known = u8::try_from(kind).ok().and_then(SeriesKind::from_number);
     let bad = |what: String| BadRow { table: "series", what };
     let labels = match (packed, json) {
@@ -37,46 +98,42 @@ fn definition((id, group, kind, retired, packed, json): SeriesRow) -> Result<Ser
         group: group.cast_unsigned(),
         labels,
         kind: known.ok_or_else(|| bad(format!("kind {kind} of series {id}")))?,
-        retired: (retired != 0).then_some(Slot::new(retired)),
+        born: Slot::new(born),
+        retired: (retired != 0).then_some(Retired { listed: Slot::new(retired), ended: Slot::new(ended) }),
     })
 }
 
 /// Adds what is new.
 pub(super) async fn add(tx: &mut Transaction<'_, Sqlite>, series: &[SeriesDef]) -> Result<(), Failure> {
-    for def in series {
-        let query = sqlx::query(ADD).bind(def.id.cast_signed()).bind(def.group.cast_signed());
-        query.bind(i64::from(def.kind.number())).bind(pack(&def.labels)).execute(&mut **tx).await?;
+    for some in series.chunks(ROWS) {
+        let mut statement = QueryBuilder::<Sqlite>::new(ADD);
+        statement.push_values(some, |mut row, def| {
+            row.push_bind(def.id.cast_signed()).push_bind(def.group.cast_signed());
+            row.push_bind(i64::from(def.kind.number())).push_bind(def.born.index()).push("''");
+            row.push_bind(pack(&def.labels)).push_bind(def.labels.metric_name());
+        });
+        statement.push(ADD_ONCE).build().execute(&mut **tx).await?;
+    }
+    let last = (series.iter().map(|d| d.id).max(), series.iter().map(|d| d.group).max());
+    if let (Some(series), Some(group)) = last {
+        sqlx::query(SET_LAST).bind(series.cast_signed()).bind(group.cast_signed()).execute(&mut **tx).await?;
     }
     Ok(())
 }
 
 /// Marks as retired.
-pub(super) async fn retire(tx: &mut Transaction<'_, Sqlite>, retired: &[(u64, Slot)]) -> Result<(), Failure> {
-    for (id, listed) in retired {
-        sqlx::query(RETIRE).bind(id.cast_signed()).bind(listed.index()).execute(&mut **tx).await?;
+pub(super) async fn retire(tx: &mut Transaction<'_, Sqlite>, gone: &[(u64, Retired)]) -> Result<(), Failure> {
+    for some in gone.chunks(ROWS) {
+        let mut statement = QueryBuilder::<Sqlite>::new(RETIRED);
+        statement.push_values(some, |mut row, (id, retired)| {
+            row.push_bind(id.cast_signed()).push_bind(retired.listed.index()).push_bind(retired.ended.index());
+        });
+        statement.push(RETIRE).build().execute(&mut **tx).await?;
     }
     Ok(())
 }
 
-/// Gives a group to what version 0.1 left without one.
-pub(super) async fn give_groups(store: &SqliteStore) -> Result<(), Failure> {
-    if !sqlx::query_scalar::<_, bool>(HAS_UNGROUPED).fetch_one(store.pool()).await? {
-        return Ok(());
-    }
-    let mut tx = store.pool().begin_with("BEGIN IMMEDIATE").await?;
-    let all = load(&mut tx).await?;
-    let mut groups = Groups::default();
-    for def in all.iter().filter(|d| d.group != 0) {
-        groups.enter(def.labels.metric_name(), def.kind, def.group);
-    }
-    for def in all.iter().filter(|d| d.group == 0) {
-        let group = groups.assign(def.labels.metric_name(), def.kind);
-        sqlx::query(GROUP).bind(def.id.cast_signed()).bind(group.cast_signed()).execute(&mut *tx).await?;
-    }
-    Ok(tx.commit().await?)
-}
-
-fn pack(labels: &Labels) -> Vec<u8> {
+pub(super) fn pack(labels: &Labels) -> Vec<u8> {
     let mut out = Vec::new();
     for (name, value) in labels.iter() {
         for text in [name, value] {

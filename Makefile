@@ -10,8 +10,8 @@ help:
 ## demo        build everything and start the demonstration (Ctrl-C ends it)
 demo: web
 	@echo "building plimsoll (the first time takes some minutes; what follows is cargo's own progress)"
-	$(CARGO) build --profile demo
-	$(CARGO) run --quiet --profile demo -- demo
+	$(CARGO) build --profile demo --no-default-features
+	$(CARGO) run --quiet --profile demo --no-default-features -- demo
 
 ## build       the release binary, target/release/plimsoll
 build: web

@@ -46,15 +46,16 @@ pub(super) fn put(out: &mut Vec<u8>, h: &NativeHistogram, before: Option<&Native
     if is_stale(h.sum) {
         return out.push(STALE);
     }
-    let whole = if counts(h).all(is_whole) { WHOLE_COUNTS } else { 0 };
-    match before.filter(|b| fits(b, h, whole != 0)) {
-        Some(before) => {
+    let is_counted = counts(h).all(is_whole);
+    let whole = if is_counted { WHOLE_COUNTS } else { 0 };
+    match before.and_then(|before| Difference::of(before, h, is_counted)) {
+        Some(difference) => {
             out.push(whole | DIFFERENCE);
-            put_difference(out, h, before, whole != 0);
+            difference.put(out, is_counted);
         }
         None => {
             out.push(whole);
-            put_whole(out, h, whole != 0);
+            put_whole(out, h, is_counted);
         }
     }
 }
@@ -93,16 +94,7 @@ fn counts(h: &NativeHistogram) -> impl Iterator<Item = f64> + '_ {
 }
 
 fn is_whole(v: f64) -> bool {
-    v.is_sign_positive() && v < MAX_WHOLE && v.fract() == 0.0
-}
-
-/// Whether a difference says it all.
-fn fits(before: &NativeHistogram, h: &NativeHistogram, whole: bool) -> bool {
-    h.schema == before.schema
-        && h.zero_threshold.to_bits() == before.zero_threshold.to_bits()
-        && side_fits(&before.positive, &h.positive, whole)
-        && side_fits(&before.negative, &h.negative, whole)
-        && (!whole || (counts(before).all(is_whole) && h.zero_count >= before.zero_count && h.count >= before.count))
+    v.is_sign_positive() && v < MAX_WHOLE && (v as u64) as f64 == v
 }
 
 /// Every bucket of before is there, and of whole counts none is smaller.
@@ -125,31 +117,74 @@ fn put_whole(out: &mut Vec<u8>, h: &NativeHistogram, whole: bool) {
     }
 }
 
-fn put_difference(out: &mut Vec<u8>, h: &NativeHistogram, before: &NativeHistogram, whole: bool) {
-    let positive = changes(&before.positive, &h.positive, whole);
-    let negative = changes(&before.negative, &h.negative, whole);
-    if whole {
-        let zero = h.zero_count - before.zero_count;
-        let buckets: f64 = positive.iter().chain(&negative).map(|b| b.1).sum();
-        out.put_varint(zero as u64);
-        out.put_zigzag((h.count - before.count) as i64 - (zero + buckets) as i64);
-    } else {
-        out.put_f64(h.zero_count);
-        out.put_f64(h.count);
-    }
-    out.put_f64(f64::from_bits(h.sum.to_bits() ^ before.sum.to_bits()));
-    put_side(out, positive.into_iter(), whole);
-    put_side(out, negative.into_iter(), whole);
+/// What a histogram is beyond the one before.
+struct Difference {
+    zero_count: f64,
+    count: f64,
+    sum_bits: u64,
+    positive: Vec<(i32, f64)>,
+    negative: Vec<(i32, f64)>,
 }
 
-/// The buckets that changed, with their growth (whole counts) or their new count.
-fn changes(before: &NativeBuckets, side: &NativeBuckets, whole: bool) -> Vec<(i32, f64)> {
-    let mut rest = before.0.iter().peekable();
-    let changed = side.0.iter().filter_map(|(index, count)| {
-        let had = rest.next_if(|b| b.0 == *index).map_or(0.0, |b| b.1);
-        (had.to_bits() != count.to_bits()).then_some((*index, if whole { count - had } else { *count }))
-    });
-    changed.collect()
+impl Difference {
+    /// `None` when a difference does not say it all. Of whole counts it holds the growth, of others the new ones.
+    fn of(before: &NativeHistogram, h: &NativeHistogram, whole: bool) -> Option<Self> {
+        let counts = |before: f64, after: f64| if whole { growth(before, after) } else { Some(after) };
+        let is_same_form = h.schema == before.schema && h.zero_threshold.to_bits() == before.zero_threshold.to_bits();
+        is_same_form.then_some(())?;
+        Some(Self {
+            zero_count: counts(before.zero_count, h.zero_count)?,
+            count: counts(before.count, h.count)?,
+            sum_bits: h.sum.to_bits() ^ before.sum.to_bits(),
+            positive: changes(&before.positive, &h.positive, whole)?,
+            negative: changes(&before.negative, &h.negative, whole)?,
+        })
+    }
+
+    fn put(self, out: &mut Vec<u8>, whole: bool) {
+        if whole {
+            let buckets: f64 = self.positive.iter().chain(&self.negative).map(|b| b.1).sum();
+            out.put_varint(self.zero_count as u64);
+            out.put_zigzag(self.count as i64 - (self.zero_count + buckets) as i64);
+        } else {
+            out.put_f64(self.zero_count);
+            out.put_f64(self.count);
+        }
+        out.put_f64(f64::from_bits(self.sum_bits));
+        put_side(out, self.positive.into_iter(), whole);
+        put_side(out, self.negative.into_iter(), whole);
+    }
+}
+
+/// What was added to a whole count; `None` when it fell, or was not whole.
+fn growth(before: f64, after: f64) -> Option<f64> {
+    let by = after - before;
+    (by >= 0.0 && is_whole(by) && before + by == after).then_some(by)
+}
+
+/// Buckets for which a list of changes has room at once; most have fewer.
+const CHANGES: usize = 32;
+
+/// The buckets that changed, with their growth (whole counts) or their new count; `None` when one is gone, or a
+/// whole count fell.
+fn changes(before: &NativeBuckets, side: &NativeBuckets, whole: bool) -> Option<Vec<(i32, f64)>> {
+    let mut changed = Vec::with_capacity(CHANGES.min(side.0.len()));
+    let mut rest = before.0.iter();
+    let mut next = rest.next();
+    for (index, count) in &side.0 {
+        let had = match next {
+            Some((i, _)) if i < index => return None,
+            Some((i, had)) if i == index => {
+                next = rest.next();
+                *had
+            }
+            _ => 0.0,
+        };
+        if had.to_bits() != count.to_bits() {
+            changed.push((*index, if whole { growth(had, *count)? } else { *count }));
+        }
+    }
+    next.is_none().then_some(changed)
 }
 
 fn put_count(out: &mut Vec<u8>, count: f64, whole: bool) {

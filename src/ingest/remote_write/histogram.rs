@@ -191,10 +191,14 @@ impl Side {
                 self.spans.push(span(value.bytes()?)?);
                 room.take_one()
             }
-            1 => value.each_varint(|raw| {
-                self.deltas.push(zigzag(raw));
-                room.take_one()
-            }),
+            1 => {
+                // A packed element takes a byte at least, and mostly one.
+                self.deltas.reserve(value.packed_bytes());
+                value.each_varint(|raw| {
+                    self.deltas.push(zigzag(raw));
+                    room.take_one()
+                })
+            }
             _ => value.each_double(|count| {
                 self.counts.push(count);
                 room.take_one()
@@ -209,7 +213,14 @@ impl Side {
         if places != given as u64 {
             return Err(invalid(format!("has {given} counts for {places} buckets")));
         }
-        let mut counts = self.absolute(float)?.into_iter();
+        let (mut deltas, mut counts, mut running) = (self.deltas.iter(), self.counts.iter(), 0i64);
+        let mut next_count = || {
+            if float {
+                return counts.next().copied().filter(|count| *count >= 0.0);
+            }
+            running = running.checked_add(*deltas.next()?).filter(|count| *count >= 0)?;
+            Some(running as f64)
+        };
         let mut buckets = Vec::with_capacity(given);
         let mut next = 0i64;
         for (i, (gap, length)) in self.spans.iter().enumerate() {
@@ -218,24 +229,15 @@ impl Side {
             if (i > 0 && *gap < 0) || next < i64::from(-INDEX) || end > i64::from(INDEX) {
                 return Err(invalid("has a bucket where none can be".to_owned()));
             }
-            buckets.extend((next..end).zip(counts.by_ref()).map(|(index, count)| (index as i32, count)));
+            for index in next..end {
+                let count = next_count().ok_or_else(|| invalid("has a bucket with a count below zero".to_owned()))?;
+                if count != 0.0 {
+                    buckets.push((index as i32, count));
+                }
+            }
             next = end;
         }
-        buckets.retain(|(_, count)| *count != 0.0);
         Ok(NativeBuckets(buckets))
-    }
-
-    fn absolute(&self, float: bool) -> Result<Vec<f64>, Reject> {
-        let below_zero = || invalid("has a bucket with a count below zero".to_owned());
-        if float {
-            return if self.counts.iter().all(|c| *c >= 0.0) { Ok(self.counts.clone()) } else { Err(below_zero()) };
-        }
-        let mut count = 0i64;
-        let step = |delta: &i64| {
-            count = count.checked_add(*delta).filter(|c| *c >= 0).ok_or_else(below_zero)?;
-            Ok(count as f64)
-        };
-        self.deltas.iter().map(step).collect()
     }
 }
 

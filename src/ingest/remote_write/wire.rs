@@ -65,6 +65,11 @@ impl<'a> Value<'a> {
         Ok((raw >> 1) as i32 ^ -((raw & 1) as i32))
     }
 
+    /// How many bytes the elements of a packed repeated scalar take.
+    pub(super) fn packed_bytes(&self) -> usize {
+        if let Self::Bytes(packed) = self { packed.len() } else { 0 }
+    }
+
     /// Hands on each element of a repeated scalar, whether it is packed (`Bytes`) or stands alone.
     pub(super) fn each_varint(self, mut take: impl FnMut(u64) -> Result<(), WireError>) -> Result<(), WireError> {
         match self {

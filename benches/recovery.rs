@@ -2,7 +2,8 @@
 //!
 //! `restart`: 50,008 series are loaded by remote write, the server is killed right after its last answer and
 //! started again on what it left, several times. Samples are 5 s apart, so that two hours' worth of a usual
-//! scraper lies within the last hour, which every system takes.
+//! scraper lies within the last hour, which every system takes. All but the last three minutes are sent first, then
+//! every server has the time to put them where it would have put them in the course of those hours.
 //!
 //! `loss`: two senders write 1,000 gauges whose value is the number of the step, as fast as they are answered, and
 //! four send events; the server is killed amid that. Afterwards each sample that was acknowledged must be there
@@ -20,12 +21,14 @@ use crate::common::prom;
 use crate::common::remote_write::{Request, Series, post, send_all};
 use crate::common::shop::{METRIC, Shop};
 use crate::common::table::{Aim, Report, figure, mebibytes, median, median_ratio, print_head, row};
-use crate::remote_write::{answers, classic, now_ms};
+use crate::remote_write::{SETTLE, answers, classic, now_ms};
 
 const ROUTES: usize = 893;
 const PER_STEP: [f64; 4] = [35.0; 4];
 const STEP_MS: i64 = 5_000;
 const LANES: usize = 2;
+/// Sent right before the kill: three minutes.
+const LAST_STEPS: usize = 36;
 
 pub(crate) fn run(args: &Args, report: &mut Report) {
     if args.wants_case("restart") {
@@ -53,11 +56,13 @@ struct Question {
 
 fn restarts(args: &Args, report: &mut Report) {
     let usual = if args.long { 720 } else { 180 };
-    let (steps, rounds) = (args.size(args.steps, usual, 24).min(720), args.rounds(3));
+    let (steps, rounds) = (args.size(args.steps, usual, 48).min(720), args.rounds(3));
     println!("\nrestart, 50,008 series × {steps} samples, {rounds} restarts of each");
     let peers = Peer::installed(&[Peer::Always, Peer::Prometheus, Peer::Victoria]);
-    let (mut servers, questions): (Vec<Restarts>, Vec<Question>) =
-        peers.into_iter().filter_map(|p| loaded_and_killed(p, steps)).unzip();
+    let mut shops: Vec<(Server, Shop)> = peers.into_iter().filter_map(|peer| loaded(peer, steps)).collect();
+    std::thread::sleep(args.settle(SETTLE));
+    let killed = shops.drain(..).map(|(server, shop)| loaded_to_the_end_and_killed(server, shop));
+    let (mut servers, questions): (Vec<Restarts>, Vec<Question>) = killed.unzip();
     for _ in 0..rounds {
         servers.iter_mut().zip(&questions).for_each(|(server, question)| server.once(question));
     }
@@ -80,22 +85,27 @@ fn restarts(args: &Args, report: &mut Report) {
     }
 }
 
-/// A server that has all data and was killed; none when it does not take them.
-fn loaded_and_killed(peer: Peer, steps: usize) -> Option<(Restarts, Question)> {
-    let mut server = Server::start(peer);
-    let (at_ms, mut shop) = (now_ms(), Shop::new(ROUTES, PER_STEP));
-    let sent = send_all(server.port, LANES, |send| classic(&mut shop, steps, at_ms, STEP_MS, send));
-    server.kill();
-    match sent {
-        Ok(()) => {
-            let question = Question { expression: format!("sum({METRIC}_count)"), at_ms, answer: shop.count() };
-            Some((Restarts { server, ready_s: Vec::new(), answer_s: Vec::new(), memory: Vec::new() }, question))
-        }
+/// A server that has all but the last steps; none when it does not take them.
+fn loaded(peer: Peer, steps: usize) -> Option<(Server, Shop)> {
+    let server = Server::start(peer);
+    let mut shop = Shop::new(ROUTES, PER_STEP);
+    let steps = steps.saturating_sub(LAST_STEPS);
+    match send_all(server.port, LANES, |send| classic(&mut shop, steps, now_ms(), STEP_MS, send)) {
+        Ok(()) => Some((server, shop)),
         Err(refusal) => {
             println!("{}: left out, {refusal}", peer.name());
             None
         }
     }
+}
+
+fn loaded_to_the_end_and_killed(mut server: Server, mut shop: Shop) -> (Restarts, Question) {
+    let at_ms = now_ms();
+    let sent = send_all(server.port, LANES, |send| classic(&mut shop, LAST_STEPS, at_ms, STEP_MS, send));
+    server.kill();
+    sent.expect("it took the ones before");
+    let question = Question { expression: format!("sum({METRIC}_count)"), at_ms, answer: shop.count() };
+    (Restarts { server, ready_s: Vec::new(), answer_s: Vec::new(), memory: Vec::new() }, question)
 }
 
 impl Restarts {

@@ -1,10 +1,10 @@
 //! What remote write costs: 893 routes × 4 statuses as histograms, one sample of each series in a request, every
 //! 10 s for an hour, as a real sender does; once as classic histograms (14 series each) and once as native ones.
 //!
-//! The hour ends now and is sent as fast as it is taken: the samples are inside every system's window, and the
-//! processor time per sample is the same as at a sender's pace, but for what runs by the clock.
-//! Work that systems put off is waited for (15 s: Plimsoll archives every 10 s). "Disk" is all that lies in the
-//! server's folder then: journals, head chunks, archive.
+//! The hour ends now and is sent as fast as it is taken: the samples are inside every system's window. What a system
+//! does by the clock it would have done in the course of that hour, so each is given [`SETTLE`] afterwards, in which
+//! nothing comes; memory and disk are taken then, and the processor time includes it. "Disk" is all that lies in the
+//! server's folder: journals, head chunks, archive.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -21,7 +21,8 @@ const ROUTES: usize = 893;
 const PER_STEP: [f64; 4] = [35.0; 4];
 const SERIES_PER_REQUEST: usize = 2_000;
 const LANES: usize = 2;
-const PUT_OFF: Duration = Duration::from_secs(15);
+/// Plimsoll keeps slots open for two minutes, and trims its journal a minute later.
+pub(crate) const SETTLE: Duration = Duration::from_secs(240);
 /// Samples of a series in an hour.
 const AN_HOUR: usize = 360;
 pub(crate) const STEP_MS: i64 = 10_000;
@@ -71,15 +72,30 @@ pub(crate) fn run(args: &Args, report: &mut Report) {
     for (name, form, peers, aims) in CASES.iter().filter(|c| args.wants_case(c.0)) {
         let (peers, rounds) = (Peer::installed(peers), args.rounds(1));
         println!("\n{name}, {} histograms, {steps} samples each, {rounds} rounds", ROUTES * STATUSES.len());
-        let one = |_| peers.iter().filter_map(|p| measure(*p, *form, steps, report)).collect::<Vec<_>>();
-        let costs: Vec<Cost> = (0..rounds).flat_map(one).collect();
+        let costs: Vec<Cost> = (0..rounds).flat_map(|_| round(&peers, *form, steps, args, report)).collect();
         print(&costs);
         compare(name, &peers, &costs, aims, report);
     }
 }
 
-/// The cost of loading; `None` when the server does not take it.
-fn measure(peer: Peer, form: Form, steps: usize, report: &mut Report) -> Option<Cost> {
+/// A server that has everything.
+struct Loaded {
+    server: Server,
+    shop: Shop,
+    end: i64,
+    cpu_before: f64,
+    empty: f64,
+}
+
+/// Loads the servers in turn, lets all of them settle, and takes what they cost.
+fn round(peers: &[Peer], form: Form, steps: usize, args: &Args, report: &mut Report) -> Vec<Cost> {
+    let loaded: Vec<Loaded> = peers.iter().filter_map(|peer| load(*peer, form, steps)).collect();
+    std::thread::sleep(args.settle(SETTLE));
+    loaded.into_iter().map(|loaded| measure(&loaded, form, steps, report)).collect()
+}
+
+/// `None` when the server does not take it.
+fn load(peer: Peer, form: Form, steps: usize) -> Option<Loaded> {
     let server = Server::start(peer);
     std::thread::sleep(Duration::from_millis(1_500));
     let (cpu_before, empty) = (cpu::cpu_seconds(server.pid()), cpu::resident_memory(server.pid()));
@@ -93,16 +109,20 @@ fn measure(peer: Peer, form: Form, steps: usize, report: &mut Report) -> Option<
         println!("{}: left out, {refusal}", peer.name());
         return None;
     }
-    std::thread::sleep(PUT_OFF);
+    Some(Loaded { server, shop, end, cpu_before, empty })
+}
+
+fn measure(loaded: &Loaded, form: Form, steps: usize, report: &mut Report) -> Cost {
+    let Loaded { server, shop, end, cpu_before, empty } = loaded;
     let histograms = shop.histograms().len() as f64;
     let cost = Cost {
-        peer,
+        peer: server.peer,
         cpu_us: (cpu::cpu_seconds(server.pid()) - cpu_before) / histograms / steps as f64 * 1e6,
         memory_bytes: (cpu::resident_memory(server.pid()) - empty) / histograms,
         disk_bytes: cpu::disk_bytes(server.folder()) / histograms / steps as f64,
     };
-    check(&server, form, &shop, end, report);
-    Some(cost)
+    check(server, form, shop, *end, report);
+    cost
 }
 
 /// The last sample of all histograms together must be what was sent.

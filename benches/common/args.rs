@@ -49,6 +49,11 @@ impl Args {
         self.rounds.unwrap_or(if self.quick { 1 } else { usual }).max(1)
     }
 
+    /// How long servers have to settle: not long with `--quick`.
+    pub(crate) fn settle(&self, usual: std::time::Duration) -> std::time::Duration {
+        if self.quick { std::time::Duration::from_secs(2) } else { usual }
+    }
+
     /// `usual`, or `small` with `--quick`.
     pub(crate) fn size(&self, given: Option<usize>, usual: usize, small: usize) -> usize {
         given.unwrap_or(if self.quick { small } else { usual })

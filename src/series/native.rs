@@ -20,8 +20,8 @@ use super::codec::{Corrupt, Get, Put};
 const DIFFERENCE: u8 = 1;
 const WHOLE_COUNTS: u8 = 2;
 const STALE: u8 = 4;
-/// Above this a floating-point number does not hold every whole one.
-const MAX_WHOLE: f64 = (1u64 << 53) as f64;
+/// Counts at or above this are not taken for whole ones.
+const MAX_WHOLE: f64 = (1u64 << 52) as f64;
 /// A side has at most this many buckets: what the finest schema needs for every positive number and some.
 const MAX_BUCKETS: usize = 1 << 20;
 
@@ -46,7 +46,7 @@ pub(super) fn put(out: &mut Vec<u8>, h: &NativeHistogram, before: Option<&Native
     if is_stale(h.sum) {
         return out.push(STALE);
     }
-    let is_counted = counts(h).all(is_whole);
+    let is_counted = is_counted(h);
     let whole = if is_counted { WHOLE_COUNTS } else { 0 };
     match before.and_then(|before| Difference::of(before, h, is_counted)) {
         Some(difference) => {
@@ -88,13 +88,15 @@ pub(super) fn is_reset(before: &NativeHistogram, after: &NativeHistogram) -> boo
         || falls(&before.negative, &after.negative)
 }
 
-fn counts(h: &NativeHistogram) -> impl Iterator<Item = f64> + '_ {
-    let buckets = h.positive.0.iter().chain(&h.negative.0).map(|b| b.1);
-    [h.zero_count, h.count].into_iter().chain(buckets)
+fn is_counted(h: &NativeHistogram) -> bool {
+    // Without a way out in the middle, because the compiler then takes several at once.
+    let all_whole = |buckets: &NativeBuckets| buckets.0.iter().fold(true, |whole, b| whole & is_whole(b.1));
+    is_whole(h.zero_count) && is_whole(h.count) && all_whole(&h.positive) && all_whole(&h.negative)
 }
 
+/// Below 2⁵² a sum with 2⁵² has no room for a fraction; no larger count is taken for whole.
 fn is_whole(v: f64) -> bool {
-    v.is_sign_positive() && v < MAX_WHOLE && (v as u64) as f64 == v
+    v.is_sign_positive() & (v < MAX_WHOLE) & ((v + MAX_WHOLE) - MAX_WHOLE == v)
 }
 
 /// Every bucket of before is there, and of whole counts none is smaller.

@@ -4,7 +4,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 
 use crate::http::Api;
-use crate::ingest::Endpoint;
+use crate::ingest::{Endpoint, Sender};
 
 use super::door::{Door, Incoming, Size};
 use super::reply::reply;
@@ -28,7 +28,9 @@ pub async fn take<B: Incoming>(api: &Api, request: http::Request<B>) -> Response
         Ok(arrival) => arrival,
         Err(problem) => return problem.into_response(),
     };
-    let gathered = api.edge().intake.timings(&arrival.body, &arrival.sender(), api.clock.now()).await;
+    // Of services nothing else is of interest.
+    let sender = Sender { service: arrival.service(), ..Sender::default() };
+    let gathered = api.edge().intake.timings(&arrival.body, &sender, api.clock.now()).await;
     // While the recorder works, the connection reads into the same buffer again.
     drop(arrival);
     reply(gathered.record().await)

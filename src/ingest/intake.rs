@@ -89,6 +89,7 @@ pub struct Intake {
     attributions: Attributions,
     remote_write: remote_write::Receiver,
     pub(super) running: Running,
+    pub(super) registry: Arc<MetadataRegistry>,
 }
 
 impl Intake {
@@ -105,7 +106,8 @@ impl Intake {
         let exception_types = RouteLimit::new(EXCEPTION_TYPES);
         let attributions = Attributions::default();
         let tally = Arc::<Tally>::default();
-        let remote_write = remote_write::Receiver::new(recorder.clone(), tally.clone(), registry, settings.labels);
+        let remote_write =
+            remote_write::Receiver::new(recorder.clone(), tally.clone(), registry.clone(), settings.labels);
         let running = Running::default();
         Self {
             settings,
@@ -118,6 +120,7 @@ impl Intake {
             attributions,
             remote_write,
             running,
+            registry,
         }
     }
 

@@ -117,10 +117,14 @@ impl<'a> Planner<'a> {
             Delta::Sample(v) => Change::Sample(item.at, v),
             Delta::Distribution(h) => Change::Distribution(item.at, h),
         };
+        // What is refused must not take the place of a series.
+        if let Change::Sample(at, _) | Change::Distribution(at, _) = &change {
+            self.in_time(*at)?;
+        }
         let series = self.resolve(&item.labels, kind(&change))?;
         let is_new = match &change {
-            Change::Sample(at, value) => self.in_time(series, *at, Some(*value))?,
-            Change::Distribution(at, _) => self.in_time(series, *at, None)?,
+            Change::Sample(at, value) => self.in_order(series, *at, Some(*value))?,
+            Change::Distribution(at, _) => self.in_order(series, *at, None)?,
             Change::Add(..) | Change::Observe(..) => true,
         };
         if is_new {
@@ -150,12 +154,15 @@ impl<'a> Planner<'a> {
         own.min(self.current)
     }
 
-    /// A sample must be newer than what has closed of its series, and not of the future. The newest one may
-    /// come again as it was: its sender has not heard our answer. `Ok(false)` is for that.
-    fn in_time(&self, series: SeriesRef, at: Timestamp, value: Option<f64>) -> Result<bool, DropReason> {
-        if at > self.now + AHEAD || Slot::of(at) <= self.head.sample_floor {
-            return Err(DropReason::OutOfRange);
-        }
+    /// Not of the future, and not older than what readers look for beyond the range that they are asked for.
+    fn in_time(&self, at: Timestamp) -> Result<(), DropReason> {
+        let is_open = at <= self.now + AHEAD && Slot::of(at) > self.head.sample_floor;
+        if is_open { Ok(()) } else { Err(DropReason::OutOfRange) }
+    }
+
+    /// A sample must be newer than what has closed of its series. The newest one may come again as it was: its
+    /// sender has not heard our answer. `Ok(false)` is for that.
+    fn in_order(&self, series: SeriesRef, at: Timestamp, value: Option<f64>) -> Result<bool, DropReason> {
         let closed = self.head.get(series).filter(|s| at <= s.closed_sample());
         let Some(closed) = closed else { return Ok(true) };
         let same = |(t, v): (Timestamp, f64)| t == at && value.is_some_and(|value| value.to_bits() == v.to_bits());

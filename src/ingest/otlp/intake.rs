@@ -73,7 +73,8 @@ impl Intake {
             true => None,
             false => Some(self.advance(&mut converted, now).await),
         };
-        let Converted { items, points, refused, left_out, beginnings, .. } = converted;
+        let Converted { items, points, refused, left_out, beginnings, described, .. } = converted;
+        described.into_iter().for_each(|(name, metadata)| self.registry.describe(&name, metadata));
         run.receipt.take(items.len() as u64 + refused.len() as u64);
         for (reason, attributes) in left_out {
             run.receipt.take(attributes);

@@ -26,7 +26,7 @@ use opentelemetry_proto::tonic::metrics::v1::{AggregationTemporality, DataPointF
 use crate::base::{DropReason, Labels, LabelsBuilder, METRIC_NAME, Timestamp};
 use crate::ingest::outcome::Reject;
 use crate::ingest::validate;
-use crate::series::{Delta, Item};
+use crate::series::{Delta, Item, Metadata, MetricType};
 use crate::sketch::NativeHistogram;
 
 use super::names::{self, Kind};
@@ -50,6 +50,8 @@ pub(super) struct Converted {
     pub(super) points: u64,
     /// Points that were refused: their place from 1, and why.
     pub(super) refused: Vec<(usize, Reject)>,
+    /// What the request says of its metrics, by their names here.
+    pub(super) described: Vec<(String, Metadata)>,
     /// What nobody is told of, but counted.
     pub(super) left_out: Vec<(DropReason, u64)>,
 }
@@ -100,6 +102,7 @@ fn of_resource(resource: &ResourceMetrics, target: &Target, running: &Running, n
                 continue;
             }
         };
+        out.described.push((name.clone(), Metadata::new(kind(metric), &metric.description, &metric.unit)));
         let mut series = Series { now, name, target, names, running, out };
         of_metric(metric, &mut series);
         names = series.names;
@@ -109,6 +112,16 @@ fn of_resource(resource: &ResourceMetrics, target: &Target, running: &Running, n
         && let Some(info) = &target.info
     {
         out.items.push(Item { labels: info.clone(), at: now, delta: Delta::Sample(1.0) });
+    }
+}
+
+fn kind(metric: &Metric) -> MetricType {
+    match &metric.data {
+        Some(Data::Sum(sum)) if sum.is_monotonic => MetricType::Counter,
+        Some(Data::Gauge(_) | Data::Sum(_)) => MetricType::Gauge,
+        Some(Data::Histogram(_) | Data::ExponentialHistogram(_)) => MetricType::Histogram,
+        Some(Data::Summary(_)) => MetricType::Summary,
+        None => MetricType::Unknown,
     }
 }
 

@@ -176,7 +176,7 @@ async fn limits_hold_and_name_their_reason() {
     let future = Item { at: at(9999), ..sample("a", START, 1.0) };
     let nameless = Item { labels: Labels::new([("a", "b")]), ..item("a", 1) };
     let recorded = rig.record(batch([wrong_kind, bad, nameless, future]));
-    let reasons = [(DropReason::Invalid, 2), (DropReason::Implausible, 1), (DropReason::SeriesLimit, 1)];
+    let reasons = [(DropReason::Invalid, 2), (DropReason::Implausible, 1), (DropReason::OutOfRange, 1)];
     assert_eq!(recorded.dropped, reasons);
     assert_eq!(rig.shared.counters.head_series.get(), 3);
 }
@@ -319,4 +319,13 @@ async fn the_loop_archives_what_is_over_when_it_is_told_to_stop() {
     assert_eq!(counts[0].1, 3.0);
     let lcp = view.increases(&named("web_vitals_lcp_seconds_count"), START - TICK, at(600)).await.unwrap();
     assert_eq!(lcp[0].1, 1.0);
+}
+
+#[tokio::test]
+async fn a_sample_out_of_time_takes_no_place() {
+    let (mut rig, ..) = Rig::memory().await;
+    let (early, late) = (START - Duration::from_secs(7200), START + Duration::from_secs(3600));
+    let recorded = rig.record(batch([sample("a", early, 1.0), sample("b", late, 1.0), sample("c", START, 1.0)]));
+    assert_eq!(recorded.dropped, [(DropReason::OutOfRange, 2)]);
+    assert_eq!(rig.shared.head.read().by_labels.len(), 1);
 }

@@ -334,3 +334,12 @@ proptest::proptest! {
         proptest::prop_assert_eq!(totals, expected);
     }
 }
+
+#[test]
+fn what_a_request_says_of_its_metrics_is_known() {
+    let mut request = request("orders", "{order}", sum(CUMULATIVE, true, number(Value::AsInt(1))));
+    request.resource_metrics[0].scope_metrics[0].metrics[0].description = "Orders placed.".into();
+    let described = convert(&request, None, &Running::default(), NOW).described;
+    let expected = Metadata::new(MetricType::Counter, "Orders placed.", "{order}");
+    assert_eq!(described, [("orders_total".to_owned(), expected)]);
+}

@@ -16,6 +16,7 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use crate::base::{MatchOp, Matcher, Timestamp};
+use crate::ingest::vitals::VITALS;
 use crate::promql::SourceError;
 
 use super::problem::Problem;
@@ -42,17 +43,6 @@ struct Summary {
     cache: CacheSummary,
     budgets: Vec<BudgetSummary>,
 }
-
-/// The vitals with their metric and their thresholds in base units: good and needs-improvement, both
-/// inclusive (web-vitals library, `*Thresholds`).
-const VITALS: [(&str, &str, f64, f64); 6] = [
-    ("LCP", "web_vitals_lcp_seconds", 2.5, 4.0),
-    ("INP", "web_vitals_inp_seconds", 0.2, 0.5),
-    ("CLS", "web_vitals_cls", 0.1, 0.25),
-    ("FCP", "web_vitals_fcp_seconds", 1.8, 3.0),
-    ("TTFB", "web_vitals_ttfb_seconds", 0.8, 1.8),
-    ("FID", "web_vitals_fid_seconds", 0.1, 0.3),
-];
 
 pub(super) async fn get(State(api): State<Api>, Query(parameters): Query<Parameters>) -> Response {
     let text = parameters.window.as_deref().unwrap_or("1h");
@@ -84,10 +74,10 @@ type Series = Vec<(crate::base::Labels, crate::sketch::Histogram)>;
 impl Read<'_> {
     async fn summary(&self, window: &str) -> Result<Summary, SourceError> {
         let mut web_vitals = std::collections::BTreeMap::new();
-        for (name, metric, good, fair) in VITALS {
-            let vital = self.vital(metric, good, fair).await?;
-            if name != "FID" || vital.count > 0 {
-                web_vitals.insert(name, vital);
+        for vital in &VITALS {
+            let summary = self.vital(vital.metric, vital.good, vital.fair).await?;
+            if vital.name != "FID" || summary.count > 0 {
+                web_vitals.insert(vital.name, summary);
             }
         }
         let requests = self.increase("http_server_request_duration_seconds", &[]).await?;

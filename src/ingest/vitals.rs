@@ -30,6 +30,7 @@ use super::settings::Settings;
 use super::text::{Text, or_empty};
 use super::validate;
 
+pub use names::{VITALS, Vital};
 use names::{connection, navigation, vital};
 pub use single::Single;
 
@@ -252,10 +253,9 @@ pub fn report(page: &Page<'_>, mut metric: Metric<'_>, gather: &mut Gather<'_>) 
     let name = validate::required("name", metric.name.as_ref())?.0.as_ref();
     let vital = vital(name)?;
     let value = validate::required("value", metric.value)?;
-    if !(0.0..=vital.most).contains(&value) {
-        let error = format!("{name} is {value}; plausible is 0 to {}", vital.most);
-        return Err(Reject::new(DropReason::Implausible, error));
-    }
+    vital
+        .plausible(value)
+        .map_err(|most| Reject::new(DropReason::Implausible, format!("{name} is {value}; plausible is 0 to {most}")))?;
     if name == "TTFB" && matches!(page.navigation, "back-forward-cache" | "soft-navigation") {
         return Err(Reject::new(DropReason::Dummy, "TTFB of a page that was not fetched"));
     }
@@ -269,8 +269,8 @@ pub fn report(page: &Page<'_>, mut metric: Metric<'_>, gather: &mut Gather<'_>) 
     let report = VitalReport {
         key: VitalKey { site: page.site.to_owned(), id, metric: name.to_owned() },
         sequence: page.sequence,
-        value: value / vital.per_unit,
-        delta: change.filter(|d| d.is_finite()).map(|d| d / vital.per_unit),
+        value: vital.ours(value),
+        delta: change.filter(|d| d.is_finite()).map(|d| vital.ours(d)),
         is_final: page.is_final,
         start: page.start,
         received: page.received,
@@ -278,7 +278,7 @@ pub fn report(page: &Page<'_>, mut metric: Metric<'_>, gather: &mut Gather<'_>) 
         labels: gather.labels(&series(page, vital.metric)),
     };
     if let Some(target) = target {
-        gather.sightings.push(target::sighting(&report, &vital, &target));
+        gather.sightings.push(target::sighting(&report, vital, &target));
     }
     Ok(report)
 }

@@ -6,31 +6,14 @@
 use std::collections::BTreeMap;
 
 use crate::base::Labels;
+use crate::ingest::vitals::{VITALS, Vital};
 use crate::series::PendingVital;
 use crate::sketch::{Bounds, Histogram};
 
-/// One of the web vitals.
-pub(super) struct Vital {
-    /// As its users say it.
-    pub name: &'static str,
-    /// The histogram's name.
-    pub metric: &'static str,
-    /// Its unit, as in the API.
-    pub unit: &'static str,
-    /// Up to here a view is good, base unit.
-    pub good: f64,
-    /// Above this it is poor.
-    pub poor: f64,
+/// Those that browsers report today.
+pub(super) fn vitals() -> impl Iterator<Item = &'static Vital> {
+    VITALS.iter().filter(|v| v.name != "FID")
 }
-
-/// The five, with the bounds of the web-vitals library 6.2.3 (LCP, INP, FCP and TTFB in seconds here).
-pub(super) const VITALS: [Vital; 5] = [
-    Vital { name: "LCP", metric: "web_vitals_lcp_seconds", unit: "seconds", good: 2.5, poor: 4.0 },
-    Vital { name: "INP", metric: "web_vitals_inp_seconds", unit: "seconds", good: 0.2, poor: 0.5 },
-    Vital { name: "CLS", metric: "web_vitals_cls", unit: "", good: 0.1, poor: 0.25 },
-    Vital { name: "FCP", metric: "web_vitals_fcp_seconds", unit: "seconds", good: 1.8, poor: 3.0 },
-    Vital { name: "TTFB", metric: "web_vitals_ttfb_seconds", unit: "seconds", good: 0.8, poor: 1.8 },
-];
 
 /// Good, needs improvement, poor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,8 +35,8 @@ pub(super) struct Cell {
 
 impl Cell {
     fn new(vital: &Vital) -> Self {
-        let bounds = Bounds::new([vital.good, vital.poor]).unwrap_or_else(|_| Bounds::none());
-        Self { values: Histogram::new(bounds), provisional: 0, good: vital.good, poor: vital.poor }
+        let bounds = Bounds::new([vital.good, vital.fair]).unwrap_or_else(|_| Bounds::none());
+        Self { values: Histogram::new(bounds), provisional: 0, good: vital.good, poor: vital.fair }
     }
 
     /// How many views have this vital.
@@ -104,7 +87,7 @@ impl RowKey {
     }
 }
 
-/// One route with its vitals, in the order of [`VITALS`].
+/// One route with its vitals, in the order of [`vitals`].
 pub(super) struct Row {
     pub key: RowKey,
     pub cells: Vec<Cell>,
@@ -118,13 +101,12 @@ impl Row {
 
     fn add<'a>(rows: &'a mut BTreeMap<RowKey, Self>, labels: &Labels, vital: usize) -> Option<&'a mut Cell> {
         let key = RowKey::of(labels);
-        let row =
-            rows.entry(key.clone()).or_insert_with(|| Self { key, cells: VITALS.iter().map(Cell::new).collect() });
+        let row = rows.entry(key.clone()).or_insert_with(|| Self { key, cells: vitals().map(Cell::new).collect() });
         row.cells.get_mut(vital)
     }
 }
 
-/// Rows, most views first. `settled[i]` belongs to `VITALS[i]`.
+/// Rows, most views first. `settled[i]` belongs to the `i`th of [`vitals`].
 pub(super) fn rows(settled: &[Vec<(Labels, Histogram)>], pending: &[PendingVital]) -> Vec<Row> {
     let mut rows = BTreeMap::new();
     for (i, series) in settled.iter().enumerate() {
@@ -135,7 +117,7 @@ pub(super) fn rows(settled: &[Vec<(Labels, Histogram)>], pending: &[PendingVital
         }
     }
     for vital in pending {
-        let index = VITALS.iter().position(|v| v.metric == vital.labels.metric_name());
+        let index = vitals().position(|v| v.metric == vital.labels.metric_name());
         if let Some(cell) = index.and_then(|i| Row::add(&mut rows, &vital.labels, i)) {
             cell.values.observe_n(vital.value, u64::from(vital.weight));
             cell.provisional += u64::from(vital.weight);
@@ -159,7 +141,7 @@ mod tests {
     fn settled(values: &[f64]) -> Vec<Vec<(Labels, Histogram)>> {
         let mut histogram = Histogram::new(MetricCatalog::default().bounds("web_vitals_inp_seconds"));
         values.iter().for_each(|v| histogram.observe(*v));
-        let mut all: Vec<Vec<_>> = VITALS.iter().map(|_| Vec::new()).collect();
+        let mut all: Vec<Vec<_>> = vitals().map(|_| Vec::new()).collect();
         all[1].push((labels("/cart"), histogram));
         all
     }
@@ -184,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_route_that_is_only_provisional_is_there() {
-        let empty: Vec<Vec<_>> = VITALS.iter().map(|_| Vec::new()).collect();
+        let empty: Vec<Vec<_>> = vitals().map(|_| Vec::new()).collect();
         let rows = rows(&empty, &[pending(0.1)]);
         assert_eq!((rows[0].views(), rows[0].key.route.as_str()), (1, "/cart"));
         assert_eq!(rows[0].cells[1].rating(), Some(Rating::Good));

@@ -8,11 +8,12 @@ use futures::future::try_join_all;
 use maud::{Markup, html};
 
 use super::layout::{Failure, Page};
-use super::vital_rows::{Cell, Rating, Row, VITALS, Vital, rows};
+use super::vital_rows::{Cell, Rating, Row, rows, vitals};
 use super::{format, parts};
 use crate::base::{METRIC_NAME, Matcher, Timestamp};
 use crate::http::{Api, Problem};
 use crate::ingest::attribution::Target;
+use crate::ingest::vitals::Vital;
 use crate::promql::SourceError;
 
 const REFRESH: u32 = 30;
@@ -48,7 +49,7 @@ pub(super) async fn page(
 }
 
 async fn read(api: &Api, start: Timestamp, end: Timestamp) -> Result<Vec<Row>, SourceError> {
-    let matchers: Vec<[Matcher; 1]> = VITALS.iter().map(|v| [Matcher::equal(METRIC_NAME, v.metric)]).collect();
+    let matchers: Vec<[Matcher; 1]> = vitals().map(|v| [Matcher::equal(METRIC_NAME, v.metric)]).collect();
     let settled = try_join_all(matchers.iter().map(|m| api.known.histograms(m, start, end))).await?;
     Ok(rows(&settled, &api.known.pending_vitals(start)))
 }
@@ -72,7 +73,7 @@ fn table(rows: &[Row], window: &str) -> Markup {
                 "views are good, middling and poor."
             }
             table.vitals {
-                thead { tr { th { "Route" } @for vital in VITALS { th { (vital.name) small { " ≤ " (format::quantity(Some(vital.good), vital.unit)) } } } } }
+                thead { tr { th { "Route" } @for vital in vitals() { th { (vital.name) small { " ≤ " (format::quantity(Some(vital.good), vital.unit)) } } } } }
                 tbody { @for row in rows.iter().take(ROUTES) { (line(row)) } }
             }
             @if rows.len() > ROUTES { p.muted { "and " (rows.len() - ROUTES) " more routes" } }
@@ -91,7 +92,7 @@ fn line(row: &Row) -> Markup {
                     " · " (format::count(row.views())) " views"
                 }
             }
-            @for (vital, cell) in VITALS.iter().zip(&row.cells) { (value(vital, cell)) }
+            @for (vital, cell) in vitals().zip(&row.cells) { (value(vital, cell)) }
         }
     }
 }
@@ -148,7 +149,7 @@ fn blamed(targets: &[Target]) -> Markup {
 
 fn blamed_line(target: &Target) -> Markup {
     let spot = &target.spot;
-    let unit = VITALS.iter().find(|v| v.name == spot.vital).map_or("", |v| v.unit);
+    let unit = vitals().find(|v| v.name == spot.vital).map_or("", |v| v.unit);
     html! {
         tr {
             td.title {

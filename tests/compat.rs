@@ -4,34 +4,43 @@
 use plimsoll::series::{Journal, JournalSync};
 use plimsoll::store::journal::FileJournal;
 
-/// `v1/`: two entries, a damaged one, a third entry and a torn end.
-#[test]
-fn journal_version_1_is_read() {
-    let folder = tempfile::tempdir().unwrap();
-    let name = "journal-0000000000000001.log";
-    let kept = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compat/v1").join(name);
-    std::fs::copy(kept, folder.path().join(name)).unwrap();
-    let mut entries = Vec::new();
-    let mut journal = FileJournal::open(folder.path(), JournalSync::Write).unwrap();
-    let replayed = journal.replay(&mut |segment, bytes| entries.push((segment, bytes.to_vec()))).unwrap();
-    assert_eq!(entries, [(1, b"first".to_vec()), (1, Vec::new()), (1, b"third".to_vec())]);
-    let damage: Vec<_> = replayed.damage.iter().map(|d| (d.offset, d.length, d.torn)).collect();
-    assert_eq!(damage, [(45, 19, false), (81, 10, true)]);
+/// Version 1 of the journal is in `v1/`, version 2 in `v3/`.
+const JOURNALS: [&str; 2] = ["v1", "v3"];
+
+fn kept(folder: &str) -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compat").join(folder)
 }
 
-/// `v1/cut/`: an entry, one that was refused and could not be cut off, and the segment that says so.
+/// Two entries, a damaged one, a third entry and a torn end.
 #[test]
-fn journal_version_1_with_a_cut_is_read() {
-    let folder = tempfile::tempdir().unwrap();
-    let kept = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compat/v1/cut");
-    for name in ["journal-0000000000000001.log", "journal-0000000000000002.log"] {
-        std::fs::copy(kept.join(name), folder.path().join(name)).unwrap();
+fn journals_are_read() {
+    for version in JOURNALS {
+        let folder = tempfile::tempdir().unwrap();
+        let name = "journal-0000000000000001.log";
+        std::fs::copy(kept(version).join(name), folder.path().join(name)).unwrap();
+        let mut entries = Vec::new();
+        let mut journal = FileJournal::open(folder.path(), JournalSync::Write).unwrap();
+        let replayed = journal.replay(&mut |segment, bytes| entries.push((segment, bytes.to_vec()))).unwrap();
+        assert_eq!(entries, [(1, b"first".to_vec()), (1, Vec::new()), (1, b"third".to_vec())], "{version}");
+        let damage: Vec<_> = replayed.damage.iter().map(|d| (d.offset, d.length, d.torn)).collect();
+        assert_eq!(damage, [(45, 19, false), (81, 10, true)], "{version}");
     }
-    let mut entries = Vec::new();
-    let mut journal = FileJournal::open(folder.path(), JournalSync::Write).unwrap();
-    let replayed = journal.replay(&mut |segment, bytes| entries.push((segment, bytes.to_vec()))).unwrap();
-    assert_eq!(entries, [(1, b"kept".to_vec()), (2, b"next".to_vec())]);
-    assert_eq!(replayed.damage, []);
+}
+
+/// `cut/`: an entry, one that was refused and could not be cut off, and the segment that says so.
+#[test]
+fn journals_with_a_cut_are_read() {
+    for version in JOURNALS {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["journal-0000000000000001.log", "journal-0000000000000002.log"] {
+            std::fs::copy(kept(version).join("cut").join(name), folder.path().join(name)).unwrap();
+        }
+        let mut entries = Vec::new();
+        let mut journal = FileJournal::open(folder.path(), JournalSync::Write).unwrap();
+        let replayed = journal.replay(&mut |segment, bytes| entries.push((segment, bytes.to_vec()))).unwrap();
+        assert_eq!(entries, [(1, b"kept".to_vec()), (2, b"next".to_vec())], "{version}");
+        assert_eq!(replayed.damage, [], "{version}");
+    }
 }
 
 /// A database of version 0.1 (chunks, ticks, series with JSON labels; twelve hours of three tiers) opens with all
@@ -48,7 +57,7 @@ async fn archive_version_1_is_read() {
     use plimsoll::store::{memory::MemoryJournal, sqlite::SqliteStore};
 
     let folder = tempfile::tempdir().unwrap();
-    let kept = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compat/v1");
+    let kept = kept("v1");
     std::fs::copy(kept.join("archive.sqlite"), folder.path().join("a.db")).unwrap();
     let mut expected = String::new();
     let packed = std::fs::File::open(kept.join("archive.txt.gz")).unwrap();

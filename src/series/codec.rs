@@ -14,6 +14,16 @@ use crate::sketch::{Bounds, Histogram};
 #[error("stored bytes end early or contradict themselves")]
 pub struct Corrupt;
 
+/// Small numbers of either sign as small numbers.
+pub(super) const fn zigzag(n: i64) -> u64 {
+    ((n << 1) ^ (n >> 63)) as u64
+}
+
+/// What [`zigzag`] was made of.
+pub(super) const fn unzigzag(n: u64) -> i64 {
+    (n >> 1) as i64 ^ -((n & 1) as i64)
+}
+
 /// Appends to a byte vector.
 pub(super) trait Put {
     fn put_varint(&mut self, n: u64);
@@ -35,7 +45,7 @@ impl Put for Vec<u8> {
     }
 
     fn put_zigzag(&mut self, n: i64) {
-        self.put_varint(((n << 1) ^ (n >> 63)) as u64);
+        self.put_varint(zigzag(n));
     }
 
     fn put_f64(&mut self, v: f64) {
@@ -110,7 +120,19 @@ impl<'a> Get<'a> {
         Ok(*first)
     }
 
+    /// Most are a byte.
+    #[inline]
     pub(super) fn varint(&mut self) -> Result<u64, Corrupt> {
+        match self.0.split_first() {
+            Some((byte, rest)) if *byte < 0x80 => {
+                self.0 = rest;
+                Ok(u64::from(*byte))
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    fn long_varint(&mut self) -> Result<u64, Corrupt> {
         let mut n = 0u64;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -132,8 +154,7 @@ impl<'a> Get<'a> {
     }
 
     pub(super) fn zigzag(&mut self) -> Result<i64, Corrupt> {
-        let n = self.varint()?;
-        Ok((n >> 1) as i64 ^ -((n & 1) as i64))
+        self.varint().map(unzigzag)
     }
 
     pub(super) fn f64(&mut self) -> Result<f64, Corrupt> {

@@ -9,7 +9,7 @@
 //! Numbers that are not whole take the shorter of two forms: byte-swapped when they are round (their low bits
 //! are zero), as they are when they lie close together (their high bits are the same).
 
-use super::codec::{Corrupt, Get, Put};
+use super::codec::{Corrupt, Get, Put, unzigzag, zigzag};
 
 /// What the next sample is written against.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -126,14 +126,6 @@ fn whole(before: u64, difference: i64) -> Result<u64, Corrupt> {
     let before = as_whole(f64::from_bits(before)).ok_or(Corrupt)?;
     let value = before.checked_add(difference).filter(|v| v.unsigned_abs() < 1 << 53).ok_or(Corrupt)?;
     Ok((value as f64).to_bits())
-}
-
-fn zigzag(n: i64) -> u64 {
-    ((n << 1) ^ (n >> 63)) as u64
-}
-
-fn unzigzag(n: u64) -> i64 {
-    (n >> 1) as i64 ^ -((n & 1) as i64)
 }
 
 #[cfg(test)]

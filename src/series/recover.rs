@@ -10,16 +10,16 @@
 //! A settlement's observation is an increment like any other. So whatever the crash interrupted, each
 //! acknowledged event is counted once: the journal is trimmed only of what both marks have passed.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::base::Timestamp;
+use crate::base::{Labels, Timestamp};
 
 use super::archive::{Archive, ArchiveError, Restored, StoredPage};
 use super::codec::Corrupt;
 use super::counters::Counters;
 use super::data::{Data, Series};
-use super::entry::{Change, Dictionary, Entry};
+use super::entry::{Archived, Change, Dictionary, Entry};
 use super::head::{GRACE, Head};
 use super::index::SeriesRef;
 use super::journal::{Damage, Journal, JournalError, SegmentId};
@@ -30,7 +30,7 @@ use super::slot::{SLOTS_PER_PAGE, Slot, slots_in};
 use super::stream::Slice;
 use super::tick;
 use super::total::{SeriesKind, Total};
-use super::writer::{SegmentUse, slot_of};
+use super::writer::SegmentUse;
 
 /// Why the series could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -241,13 +241,11 @@ impl tick::Take for Again<'_> {
 struct Replay<'a> {
     head: &'a mut Head,
     archive: u128,
-    through: Slot,
-    entry: u64,
+    archived: Archived,
     segment: Option<SegmentId>,
     /// The number of the last entry that was read.
     last: Option<u64>,
     dictionary: Dictionary,
-    refs: HashMap<u64, SeriesRef>,
     segments: VecDeque<SegmentUse>,
     found: Recovery,
     foreign: bool,
@@ -261,21 +259,21 @@ pub(super) fn replay(
     journal: &mut dyn Journal,
     counters: &Counters,
 ) -> Result<(Recovery, VecDeque<SegmentUse>), OpenError> {
-    let (through, entry) = (through.unwrap_or(Slot::NONE), head.entry);
+    let through = through.unwrap_or(Slot::NONE);
+    let archived = Archived { entry: head.entry, through };
     let mut replay = Replay {
         head,
         archive,
-        through,
-        entry,
+        archived,
         segment: None,
         last: None,
         dictionary: Dictionary::default(),
-        refs: HashMap::new(),
         segments: VecDeque::new(),
         found: Recovery::default(),
         foreign: false,
     };
-    let replayed = journal.replay(&mut |segment, bytes| replay.bytes(segment, bytes))?;
+    let mut entry = Entry::default();
+    let replayed = journal.replay(&mut |segment, bytes| replay.bytes(segment, bytes, &mut entry))?;
     if replay.foreign {
         return Err(OpenError::ForeignJournal);
     }
@@ -304,38 +302,41 @@ fn reopen(head: &mut Head) {
 }
 
 impl Replay<'_> {
-    fn bytes(&mut self, segment: SegmentId, bytes: &[u8]) {
+    /// `entry` is where it is read to, again and again.
+    fn bytes(&mut self, segment: SegmentId, bytes: &[u8], entry: &mut Entry) {
         if self.segment != Some(segment) {
             self.segment = Some(segment);
-            (self.dictionary, self.refs) = (Dictionary::default(), HashMap::new());
+            self.dictionary = Dictionary::default();
             self.segments.push_back(SegmentUse { id: segment, last_slot: Slot::NONE, last_entry: 0 });
         }
-        match self.dictionary.decode(bytes) {
-            Ok(entry) => self.entry(entry),
+        match self.dictionary.decode(bytes, self.archived, entry) {
+            Ok(()) => self.entry(entry),
             Err(Corrupt) => self.found.lost += 1,
         }
     }
 
-    fn entry(&mut self, entry: Entry) {
+    fn entry(&mut self, entry: &mut Entry) {
         self.foreign |= entry.archive.is_some_and(|a| a != self.archive);
         if self.foreign {
             return;
         }
-        let newer = entry.number > self.entry;
+        let newer = entry.number > self.archived.entry;
         self.follows(entry.number);
         self.found.newest = self.found.newest.max(Some(entry.at));
-        self.lived(&entry);
-        for (number, settlement) in entry.settlements {
+        self.lived(entry);
+        for (number, settlement) in entry.settlements.drain(..) {
             if newer {
                 self.head.ledger.settle(&settlement.key, entry.at);
             }
-            let observation = super::Observation { value: settlement.value, weight: settlement.weight };
-            self.change(number, newer, Change::Observe(settlement.slot, vec![observation]));
+            if newer || settlement.slot > self.archived.through {
+                let observation = super::Observation { value: settlement.value, weight: settlement.weight };
+                self.change(number, &Change::Observe(settlement.slot, vec![observation]));
+            }
         }
-        for (number, change) in entry.changes {
-            self.change(number, newer, change);
+        for (number, change) in entry.changes.drain(..) {
+            self.change(number, &change);
         }
-        for (number, report) in entry.reports.into_iter().filter(|_| newer) {
+        for (number, report) in entry.reports.drain(..).filter(|_| newer) {
             if self.resolve(number).is_some() {
                 self.found.applied += 1;
                 // Whether it counted was answered before the crash; the ledger decides the same again.
@@ -343,13 +344,14 @@ impl Replay<'_> {
             }
         }
         if let Some(segment) = self.segments.back_mut() {
+            segment.last_slot = segment.last_slot.max(entry.last_slot);
             segment.last_entry = segment.last_entry.max(entry.number);
         }
     }
 
     /// Entries are numbered without gaps, and the journal has all that are later than the archive's last.
     fn follows(&mut self, number: u64) {
-        let after = self.last.unwrap_or(self.entry);
+        let after = self.last.unwrap_or(self.archived.entry);
         self.last = Some(number);
         let missing = number.saturating_sub(after + 1);
         if missing > 0 {
@@ -369,7 +371,7 @@ impl Replay<'_> {
     /// The process lived at this entry; and since the one before, unless it had started anew.
     fn lived(&mut self, entry: &Entry) {
         let slot = Slot::of(entry.at);
-        if slot > self.through {
+        if slot > self.archived.through {
             let live = Arc::make_mut(&mut self.head.live);
             if entry.starts {
                 live.interrupt();
@@ -378,43 +380,33 @@ impl Replay<'_> {
         }
     }
 
-    fn change(&mut self, number: u64, newer: bool, change: Change) {
-        let slot = slot_of(&change);
-        if let Some(segment) = self.segments.back_mut() {
-            segment.last_slot = segment.last_slot.max(slot);
-        }
-        if !newer && slot <= self.through {
-            return;
-        }
+    fn change(&mut self, number: u64, change: &Change) {
         if let Some(series) = self.resolve(number) {
             self.found.applied += 1;
-            self.head.change(series, &change);
+            self.head.change(series, change);
         }
     }
 
     fn resolve(&mut self, number: u64) -> Option<SeriesRef> {
-        if let Some(series) = self.refs.get(&number) {
-            return Some(*series);
-        }
-        let Some((labels, kind)) = self.dictionary.get(number).cloned() else {
+        let Some(known) = self.dictionary.get_mut(number) else {
             self.found.lost += 1;
             return None;
         };
-        let series = self.series(labels, kind);
-        if let Some(series) = series {
-            self.refs.insert(number, series);
+        if known.place.is_none() {
+            known.place = place_of(self.head, &known.labels, known.kind);
         }
-        series
+        known.place
     }
+}
 
-    fn series(&mut self, labels: crate::base::Labels, kind: SeriesKind) -> Option<SeriesRef> {
-        match self.head.by_labels.get(&labels) {
-            Some(r) => self.head.get(*r).is_some_and(|s| s.kind == kind).then_some(*r),
-            None => {
-                let place = self.head.place_of_new(0);
-                self.head.create([(labels, kind)]);
-                Some(place)
-            }
+/// The place of a series, created now if it is new; `None` when it is there as another kind.
+fn place_of(head: &mut Head, labels: &Labels, kind: SeriesKind) -> Option<SeriesRef> {
+    match head.by_labels.get(labels) {
+        Some(r) => head.get(*r).is_some_and(|s| s.kind == kind).then_some(*r),
+        None => {
+            let place = head.place_of_new(0);
+            head.create([(labels.clone(), kind)]);
+            Some(place)
         }
     }
 }

@@ -84,7 +84,7 @@ impl FileJournal {
             let bytes = std::fs::read(&path).map_err(io(&path, "read"))?;
             let found = scan(&bytes).unwrap_or_default();
             let whose = records(&bytes, &found).find_map(|r| entry_head(r).ok()?.archive);
-            if whose != Some(archive) && bytes != HEADER {
+            if whose != Some(archive) && !scan::is_empty(&bytes) {
                 return Err(JournalError::Occupied { path: path.display().to_string() });
             }
         }

@@ -1,17 +1,19 @@
 //! The journal in files.
 //!
-//! # Format, version 1
+//! # Format, version 2
 //! A folder holds segments `journal-NNNNNNNNNNNNNNNN.log`, numbered from 1 in decimal; appends go to the one
 //! with the highest number. A lock on `journal.lock` keeps a second process out. All integers are
 //! little-endian.
 //!
 //! ```text
-//! segment := "plimjrnl" | version u32 = 1 | 0 u32 | cut? | record*
+//! segment := "plimjrnl" | version u32 = 2 | 0 u32 | cut? | record*
 //! record  := marker B7 50 4A 52 | length u32 | crc32 (IEEE) of length and payload, u32 | payload
 //! cut     := marker B7 50 4A 58 | length u32 = 16 | crc32 as above | segment u64 | bytes u64
 //! ```
 //! The payload is opaque here (`series::entry` describes it). A cut says that a segment before this one ends
-//! after so many bytes, whatever lies behind them.
+//! after so many bytes, whatever lies behind them. Version 1 differs only in the payloads: it is read for ever,
+//! and not written any more. A segment of version 2 may hold payloads of both, which say themselves what they
+//! are; its number is there for a program that knows version 1 only, and so refuses what it would misread.
 //!
 //! # What can go wrong
 //! - **Torn end**: the process or the machine died while appending. The record was never acknowledged. Found as

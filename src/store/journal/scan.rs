@@ -1,9 +1,12 @@
 //! Finds the records in the bytes of a segment.
 
 /// What a segment begins with.
-pub(super) const HEADER: [u8; 16] = *b"plimjrnl\x01\0\0\0\0\0\0\0";
+pub(super) const HEADER: [u8; 16] = *b"plimjrnl\x02\0\0\0\0\0\0\0";
+/// What a segment of version 1 begins with; all else in it is the same here.
+const OLD_HEADER: [u8; 16] = *b"plimjrnl\x01\0\0\0\0\0\0\0";
 const MAGIC: usize = 8;
-const VERSION_END: usize = 12;
+/// The versions that are read.
+const READ: [u32; 2] = [1, 2];
 
 const MARKER: [u8; 4] = [0xB7, b'P', b'J', b'R'];
 const CUT_MARKER: [u8; 4] = [0xB7, b'P', b'J', b'X'];
@@ -50,9 +53,18 @@ pub(super) fn put_cut(out: &mut Vec<u8>, cut: Cut) {
     put(out, CUT_MARKER, CUT as u32, &payload);
 }
 
+fn has_header(bytes: &[u8]) -> bool {
+    bytes.starts_with(&HEADER) || bytes.starts_with(&OLD_HEADER)
+}
+
+/// Whether there is nothing in a segment.
+pub(super) fn is_empty(bytes: &[u8]) -> bool {
+    bytes.len() == HEADER.len() && has_header(bytes)
+}
+
 /// The cut that a segment begins with.
 pub(super) fn cut_of(bytes: &[u8]) -> Option<Cut> {
-    let (offset, length) = bytes.starts_with(&HEADER).then(|| piece_at(bytes, HEADER.len(), CUT_MARKER))??;
+    let (offset, length) = has_header(bytes).then(|| piece_at(bytes, HEADER.len(), CUT_MARKER))??;
     let (segment, end) = bytes.get(offset..offset + length)?.split_first_chunk::<8>()?;
     Some(Cut { segment: u64::from_le_bytes(*segment), bytes: u64::from_le_bytes(end.try_into().ok()?) })
 }
@@ -76,13 +88,9 @@ fn checksum(length: u32, payload: &[u8]) -> u32 {
 pub(super) fn scan(bytes: &[u8]) -> Result<Vec<Found>, String> {
     let mut found = Vec::new();
     let mut at = 0;
-    if bytes.starts_with(&HEADER) {
+    if has_header(bytes) {
         at = if cut_of(bytes).is_some() { BEGINNING as usize } else { HEADER.len() };
-    } else if bytes.len() >= VERSION_END
-        && bytes[..MAGIC] == HEADER[..MAGIC]
-        && bytes[MAGIC..VERSION_END] != HEADER[MAGIC..VERSION_END]
-    {
-        let version = bytes[MAGIC..VERSION_END].iter().rev().fold(0u32, |v, b| v << 8 | u32::from(*b));
+    } else if let Some(version) = version(bytes).filter(|version| !READ.contains(version)) {
         return Err(format!("version {version}"));
     }
     let mut damage_from = at;
@@ -102,6 +110,12 @@ pub(super) fn scan(bytes: &[u8]) -> Result<Vec<Found>, String> {
         found.push(Found::Damage { offset: damage_from, length: bytes.len() - damage_from });
     }
     Ok(found)
+}
+
+/// The version of a segment, whose header may be damaged behind it.
+fn version(bytes: &[u8]) -> Option<u32> {
+    let (version, _) = bytes.strip_prefix(&HEADER[..MAGIC])?.split_first_chunk()?;
+    Some(u32::from_le_bytes(*version))
 }
 
 fn piece_at(bytes: &[u8], at: usize, marker: [u8; 4]) -> Option<(usize, usize)> {

@@ -66,10 +66,32 @@ fn starts_that_write_nothing_leave_no_files() {
 fn another_version_is_refused() {
     let (folder, path) = written(&[b"x"]);
     let mut bytes = std::fs::read(&path).unwrap();
-    bytes[8] = 2;
+    bytes[8] = 3;
     std::fs::write(&path, bytes).unwrap();
     let error = open(folder.path()).replay(&mut |_, _| {}).unwrap_err();
-    assert!(error.to_string().contains("version 2"), "{error}");
+    assert!(error.to_string().contains("version 3"), "{error}");
+}
+
+/// The first version is read, copied and adopted; what is written is of the present one.
+#[test]
+fn the_first_version_is_taken_everywhere() {
+    let (folder, path) = written(&[b"x", b"y"]);
+    let mut bytes = std::fs::read(&path).unwrap();
+    assert_eq!(bytes[8], 2);
+    bytes[8] = 1;
+    std::fs::write(&path, &bytes).unwrap();
+    let to = tempfile::tempdir().unwrap();
+    let copied = carry::copy(folder.path(), to.path()).unwrap();
+    assert_eq!(std::fs::read(&copied.files[0].1).unwrap(), bytes);
+    let fresh = tempfile::tempdir().unwrap();
+    let mut journal = open(fresh.path());
+    journal.adopt(1, &bytes, 5).unwrap();
+    let entries = vec![b"x".to_vec(), b"y".to_vec()];
+    assert_eq!(replay(&mut journal), (entries.clone(), vec![]));
+    assert_eq!(replay(&mut open(folder.path())), (entries, vec![]));
+    std::fs::write(fresh.path().join("journal-0000000000000001.log"), &bytes[..HEADER.len()]).unwrap();
+    drop(journal);
+    open(fresh.path()).check_unoccupied(5).unwrap();
 }
 
 #[test]

@@ -3,8 +3,8 @@
 //! Waking a thread costs more than counting an event, so it is done once for many. Whoever finds the writer
 //! asleep does not wake it at once: it gets a [`Nudge`], lets the other tasks of its thread go first, and wakes
 //! the writer when they had their turn. While the writer works nobody wakes it; what comes meanwhile waits for
-//! its next look. And when entries are dear (a sync to the disk), the writer waits a little for as many
-//! more as it has just answered: their senders are about to come again ([`Receiver::take`]).
+//! its next look. And where many send, the writer waits a little for as many as it knows to be sending: those that
+//! it has just answered are about to come again ([`Receiver::take`]).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -125,12 +125,13 @@ pub(super) struct Receiver {
 }
 
 impl Receiver {
-    /// Takes all that waits into `into`, which is empty, and sleeps while there is nothing. Before, it waits for
-    /// `more` batches than there are, for at most `patience`. `false` when nothing will come any more.
-    pub(super) fn take(&self, into: &mut Vec<Command>, more: usize, patience: Duration) -> bool {
+    /// Takes all that waits into `into`, which is empty, and sleeps while there is nothing. Before, it waits until
+    /// `wanted` batches are there, for at most `patience`. `false` when nothing will come any more.
+    pub(super) fn take(&self, into: &mut Vec<Command>, wanted: usize, patience: Duration) -> bool {
         let mut state = self.lane.state.lock();
-        if !state.urgent && !patience.is_zero() {
-            state.wanted = (state.batches + more).min(self.lane.most);
+        let wanted = wanted.min(self.lane.most);
+        if !state.urgent && state.batches < wanted && !patience.is_zero() {
+            state.wanted = wanted;
             let _timed_out = self.lane.changed.wait_for(&mut state, patience);
         }
         while state.waiting.is_empty() && state.senders > 0 {

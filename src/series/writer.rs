@@ -33,8 +33,8 @@ const SEGMENT_AGE: Duration = Duration::from_secs(60);
 const GROUP: usize = 1024;
 /// or so many items.
 const GROUP_ITEMS: usize = 50_000;
-/// When so many batches shared an entry, the next one waits for as many more,
-const SIBLINGS: usize = 8;
+/// When so many send at once, an entry waits for all of them,
+const SENDERS: usize = 8;
 /// at most this long.
 const PATIENCE: Duration = Duration::from_millis(1);
 
@@ -168,17 +168,19 @@ impl Writer {
     /// Works until all senders are gone or it is told to stop.
     pub(super) fn run(mut self, lane: lane::Receiver) {
         let mut taken = Vec::new();
-        let mut siblings = 0;
+        // Whoever has just been answered, and whoever came meanwhile.
+        let mut senders = 0;
         loop {
-            let patience = if siblings >= SIBLINGS { PATIENCE } else { Duration::ZERO };
-            if !lane.take(&mut taken, siblings, patience) {
+            let patience = if senders >= SENDERS { PATIENCE } else { Duration::ZERO };
+            if !lane.take(&mut taken, senders, patience) {
                 return;
             }
-            siblings = taken.len();
+            senders = taken.len();
             if !self.work(&mut taken) {
                 return;
             }
             let depth = lane.depth();
+            senders += depth;
             self.shared.counters.queue_depth.set(depth as u64);
             if depth == 0 && self.shared.head.read().ledger.has_due(self.settle_until(self.clock.now())) {
                 self.commit(Vec::new());

@@ -27,6 +27,8 @@ mod wire;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::base::{DropReason, Timestamp};
 use crate::series::{Batch, Item, MetadataRegistry, RecordError, Recorded, Recorder};
 
@@ -102,8 +104,27 @@ pub struct Receiver {
     recorder: Arc<dyn Recorder>,
     tally: Arc<Tally>,
     metadata: Arc<MetadataRegistry>,
-    cache: SeriesCache,
+    cache: Arc<SeriesCache>,
     labels: LabelLimits,
+}
+
+/// Bodies up to this size are taken apart at once, in about a millisecond.
+const AT_ONCE: usize = 1 << 20;
+
+fn decode(
+    cache: &SeriesCache,
+    labels: LabelLimits,
+    version: Version,
+    body: &[u8],
+    service: Option<&str>,
+    now: Timestamp,
+) -> Result<Decoded, RequestError> {
+    let mut sink = Sink::new(cache.session(), service, labels);
+    match version {
+        Version::V1 => v1::read(body, &mut sink)?,
+        Version::V2 => v2::read(body, &mut sink)?,
+    }
+    Ok(sink.end(now))
 }
 
 impl Receiver {
@@ -114,7 +135,7 @@ impl Receiver {
         metadata: Arc<MetadataRegistry>,
         labels: LabelLimits,
     ) -> Self {
-        Self { recorder, tally, metadata, cache: SeriesCache::default(), labels }
+        Self { recorder, tally, metadata, cache: Arc::default(), labels }
     }
 
     /// `POST /api/v1/write`: the unpacked body. Everything is written as `service`'s, where the sender's key
@@ -125,11 +146,11 @@ impl Receiver {
     pub async fn receive(
         &self,
         version: Version,
-        body: &[u8],
+        body: &Bytes,
         service: Option<&str>,
         now: Timestamp,
     ) -> Result<Written, RemoteWriteError> {
-        let decoded = self.decode(version, body, service, now).map_err(|error| {
+        let decoded = self.decoded(version, body, service, now).await.map_err(|error| {
             let error = RemoteWriteError::from(error);
             self.tally.refuse(Endpoint::RemoteWrite, error.reason());
             error
@@ -137,19 +158,24 @@ impl Receiver {
         self.record(decoded).await
     }
 
-    fn decode(
+    /// A large body is taken apart where it keeps no other request waiting.
+    async fn decoded(
         &self,
         version: Version,
-        body: &[u8],
+        body: &Bytes,
         service: Option<&str>,
         now: Timestamp,
     ) -> Result<Decoded, RequestError> {
-        let mut sink = Sink::new(self.cache.session(), service, self.labels);
-        match version {
-            Version::V1 => v1::read(body, &mut sink)?,
-            Version::V2 => v2::read(body, &mut sink)?,
+        if body.len() <= AT_ONCE {
+            return decode(&self.cache, self.labels, version, body, service, now);
         }
-        Ok(sink.end(now))
+        let (cache, labels, body) = (self.cache.clone(), self.labels, body.clone());
+        let service = service.map(str::to_owned);
+        let work = move || decode(&cache, labels, version, &body, service.as_deref(), now);
+        match tokio::task::spawn_blocking(work).await {
+            Ok(decoded) => decoded,
+            Err(ended) => std::panic::resume_unwind(ended.into_panic()),
+        }
     }
 
     async fn record(&self, mut decoded: Decoded) -> Result<Written, RemoteWriteError> {

@@ -36,7 +36,7 @@ fn rig() -> Rig {
 
 impl Rig {
     async fn send(&self, body: &[u8], service: Option<&str>) -> Result<Written, RemoteWriteError> {
-        self.receiver.receive(Version::V1, body, service, Timestamp::from_secs(1_000)).await
+        self.receiver.receive(Version::V1, &Bytes::copy_from_slice(body), service, Timestamp::from_secs(1_000)).await
     }
 
     /// received, accepted, dropped; fails when they do not balance.
@@ -75,6 +75,17 @@ async fn stores_the_rest_and_tells_what_was_refused() {
     // The second time the words come from what is remembered.
     let again = rig.send(&body(), None).await.unwrap();
     assert_eq!(again, written);
+}
+
+#[tokio::test]
+async fn a_large_body_is_taken_as_a_small_one_is() {
+    let rig = rig();
+    let bodies = body().repeat(AT_ONCE / body().len() + 1);
+    let written = rig.send(&bodies, None).await.unwrap();
+    let copies = (bodies.len() / body().len()) as u64;
+    assert!(bodies.len() > AT_ONCE && written.samples == 2 * copies && written.histograms == copies, "{written:?}");
+    assert_eq!(rig.counts().0, 5 * copies);
+    assert!(matches!(rig.send(&bodies[1..], None).await, Err(RemoteWriteError::Unreadable(_))));
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod clock;
 mod crash;
 mod damage;
 mod faults;
+mod faulty;
 mod listing;
 mod natives;
 mod order;

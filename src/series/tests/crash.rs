@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
+use super::faulty::{FaultyArchive, Strikes};
 use super::*;
 use crate::base::Matcher;
 use crate::promql::{Selection, Source};
@@ -18,9 +19,9 @@ struct FaultPlan {
     archive: Option<bool>,
 }
 
-impl Faults {
-    fn archive(&self) -> Option<bool> {
-        self.0.lock().archive.take()
+impl Strikes for Faults {
+    fn archive(&self, call: &'static str) -> Option<bool> {
+        if matches!(call, "expire" | "convert") { None } else { self.0.lock().archive.take() }
     }
 }
 
@@ -44,76 +45,6 @@ impl Journal for FaultyJournal {
     }
     fn trim(&mut self, through: SegmentId) -> Result<(), JournalError> {
         self.0.trim(through)
-    }
-}
-
-struct FaultyArchive(MemoryArchive, Faults);
-
-type Answer<'a, T> = BoxFuture<'a, Result<T, ArchiveError>>;
-
-impl Archive for FaultyArchive {
-    fn load(&self) -> Answer<'_, Restored> {
-        self.0.load()
-    }
-    fn append_tick<'a>(&'a self, tick: &'a Tick) -> Answer<'a, ()> {
-        Box::pin(async move {
-            let fault = self.1.archive();
-            if fault != Some(false) {
-                self.0.append_tick(tick).await?;
-            }
-            match fault {
-                None => Ok(()),
-                Some(_) => Err(ArchiveError { operation: "written", source: "injected".into() }),
-            }
-        })
-    }
-    fn put_pages<'a>(&'a self, through: Slot, pages: &'a [StoredPage]) -> Answer<'a, ()> {
-        Box::pin(async move {
-            let fault = self.1.archive();
-            if fault != Some(false) {
-                self.0.put_pages(through, pages).await?;
-            }
-            match fault {
-                None => Ok(()),
-                Some(_) => Err(ArchiveError { operation: "written", source: "injected".into() }),
-            }
-        })
-    }
-    fn mergeable(&self, merge: Merge, through: Slot, groups: usize) -> Answer<'_, Vec<StoredPage>> {
-        self.0.mergeable(merge, through, groups)
-    }
-    fn merge<'a>(&'a self, sources: &'a [PageKey], merged: &'a [StoredPage]) -> Answer<'a, ()> {
-        Box::pin(async move {
-            let fault = self.1.archive();
-            if fault != Some(false) {
-                self.0.merge(sources, merged).await?;
-            }
-            match fault {
-                None => Ok(()),
-                Some(_) => Err(ArchiveError { operation: "written", source: "injected".into() }),
-            }
-        })
-    }
-    fn scan<'a>(&'a self, groups: &'a [GroupId], first: Slot, last: Slot) -> Answer<'a, Scanned> {
-        self.0.scan(groups, first, last)
-    }
-    fn nearest<'a>(&'a self, places: &'a [(GroupId, Slot)]) -> Answer<'a, Vec<Option<StoredPage>>> {
-        self.0.nearest(places)
-    }
-    fn retired<'a>(&'a self, query: &'a RetiredQuery) -> Answer<'a, Vec<SeriesDef>> {
-        self.0.retired(query)
-    }
-    fn metrics<'a>(&'a self, groups: &'a [GroupId]) -> Answer<'a, Vec<(GroupId, String)>> {
-        self.0.metrics(groups)
-    }
-    fn expire<'a>(&'a self, through: [Slot; 3]) -> Answer<'a, u64> {
-        self.0.expire(through)
-    }
-    fn old_chunks(&self) -> Answer<'_, Vec<StoredChunk>> {
-        self.0.old_chunks()
-    }
-    fn convert<'a>(&'a self, block: i64, pages: &'a [StoredPage]) -> Answer<'a, ()> {
-        self.0.convert(block, pages)
     }
 }
 

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::crash::vital;
+use super::faulty::{FaultyArchive, Strikes};
 use super::*;
 use crate::base::Matcher;
 use crate::promql::{Selection, SeriesSamples, Source};
@@ -91,22 +92,11 @@ impl Script {
             }
         }
     }
+}
 
-    async fn archive<T>(
-        &self,
-        call: &'static str,
-        run: impl Future<Output = Result<T, ArchiveError>>,
-    ) -> Result<T, ArchiveError> {
-        let fault = self.fault(call);
-        match fault {
-            None => run.await,
-            Some(fault) => {
-                if fault.takes_effect() {
-                    run.await?;
-                }
-                Err(ArchiveError { operation: "written", source: "injected".into() })
-            }
-        }
+impl Strikes for Script {
+    fn archive(&self, call: &'static str) -> Option<bool> {
+        self.fault(call).map(Fault::takes_effect)
     }
 }
 
@@ -134,49 +124,6 @@ impl Journal for FaultyJournal {
     fn trim(&mut self, through: SegmentId) -> Result<(), JournalError> {
         let inner = &mut self.0;
         self.1.journal("trim", || inner.trim(through))
-    }
-}
-
-struct FaultyArchive(MemoryArchive, Script);
-
-type Answer<'a, T> = BoxFuture<'a, Result<T, ArchiveError>>;
-
-impl Archive for FaultyArchive {
-    fn load(&self) -> Answer<'_, Restored> {
-        self.0.load()
-    }
-    fn append_tick<'a>(&'a self, tick: &'a Tick) -> Answer<'a, ()> {
-        Box::pin(self.1.archive("append_tick", self.0.append_tick(tick)))
-    }
-    fn put_pages<'a>(&'a self, through: Slot, pages: &'a [StoredPage]) -> Answer<'a, ()> {
-        Box::pin(self.1.archive("put_pages", self.0.put_pages(through, pages)))
-    }
-    fn mergeable(&self, merge: Merge, through: Slot, groups: usize) -> Answer<'_, Vec<StoredPage>> {
-        self.0.mergeable(merge, through, groups)
-    }
-    fn merge<'a>(&'a self, sources: &'a [PageKey], merged: &'a [StoredPage]) -> Answer<'a, ()> {
-        Box::pin(self.1.archive("merge", self.0.merge(sources, merged)))
-    }
-    fn scan<'a>(&'a self, groups: &'a [GroupId], first: Slot, last: Slot) -> Answer<'a, Scanned> {
-        self.0.scan(groups, first, last)
-    }
-    fn nearest<'a>(&'a self, places: &'a [(GroupId, Slot)]) -> Answer<'a, Vec<Option<StoredPage>>> {
-        self.0.nearest(places)
-    }
-    fn retired<'a>(&'a self, query: &'a RetiredQuery) -> Answer<'a, Vec<SeriesDef>> {
-        self.0.retired(query)
-    }
-    fn metrics<'a>(&'a self, groups: &'a [GroupId]) -> Answer<'a, Vec<(GroupId, String)>> {
-        self.0.metrics(groups)
-    }
-    fn expire<'a>(&'a self, through: [Slot; 3]) -> Answer<'a, u64> {
-        Box::pin(self.1.archive("expire", self.0.expire(through)))
-    }
-    fn old_chunks(&self) -> Answer<'_, Vec<StoredChunk>> {
-        self.0.old_chunks()
-    }
-    fn convert<'a>(&'a self, block: i64, pages: &'a [StoredPage]) -> Answer<'a, ()> {
-        Box::pin(self.1.archive("convert", self.0.convert(block, pages)))
     }
 }
 

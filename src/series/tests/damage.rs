@@ -105,3 +105,29 @@ async fn the_file_shrinks_when_data_expires() {
     store.expire([Slot::new(719); 3]).await.unwrap();
     assert!(full > 20_000_000 && size() < 6_000_000, "{full} bytes, then {}", size());
 }
+
+/// So do ticks that have become pages, when they were many.
+#[tokio::test]
+async fn the_file_shrinks_when_many_ticks_have_become_pages() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.db");
+    let (store, _) = SqliteStore::open(&path).await.unwrap();
+    store.load().await.unwrap();
+    for through in 1..=20 {
+        let tick = Tick {
+            through: Slot::new(through),
+            entry: 1,
+            series: Vec::new(),
+            retired: Vec::new(),
+            live: Vec::new(),
+            data: vec![7; 1_000_000],
+            vitals: Vec::new(),
+            forget_settled_before: START,
+        };
+        store.append_tick(&tick).await.unwrap();
+    }
+    let size = || std::fs::metadata(&path).unwrap().len();
+    let full = size();
+    store.put_pages(Slot::new(20), &[]).await.unwrap();
+    assert!(full > 15_000_000 && size() < 6_000_000, "{full} bytes, then {}", size());
+}

@@ -67,7 +67,11 @@ impl Archive for SqliteStore {
     }
 
     fn put_pages<'a>(&'a self, through: Slot, pages: &'a [StoredPage]) -> BoxFuture<'a, Result<(), ArchiveError>> {
-        Box::pin(async move { pages::put(self, through, pages).await.map_err(writing) })
+        Box::pin(async move {
+            pages::put(self, through, pages).await.map_err(writing)?;
+            space::give_back_much(self).await;
+            Ok(())
+        })
     }
 
     fn mergeable(

@@ -1,6 +1,6 @@
 //! Giving space back to the file system: SQLite keeps what rows leave free, unless it is told.
 
-use sqlx::SqlitePool;
+use sqlx::{SqliteConnection, SqlitePool};
 
 use super::Failure;
 use crate::store::sqlite::SqliteStore;
@@ -34,17 +34,34 @@ pub(in crate::store::sqlite) async fn prepare(pool: &SqlitePool) -> Result<(), s
     Ok(())
 }
 
-/// Gives back what is free beyond a tenth of the file, in small steps.
+/// Gives back what is free beyond a tenth of the file, in small steps, and the journal of SQLite with it.
 pub(super) async fn give_back(store: &SqliteStore) -> Result<(), Failure> {
     let mut connection = store.pool().acquire().await?;
     for _ in 0..STEPS {
-        let free: i64 = sqlx::query_scalar(FREE).fetch_one(&mut *connection).await?;
-        let pages: i64 = sqlx::query_scalar(PAGES).fetch_one(&mut *connection).await?;
-        if free < 1000.max(pages / 10) {
+        if !has_free(&mut connection, 10).await? {
             break;
         }
         sqlx::query(GIVE_BACK).execute(&mut *connection).await?;
     }
     sqlx::query(TRUNCATE).execute(&mut *connection).await?;
     Ok(())
+}
+
+/// The same when more than a third is free: ticks that have become pages leave room for the ticks to come, but after
+/// a sender caught up with an hour they leave far more. That it fails is no reason to do anything again.
+pub(super) async fn give_back_much(store: &SqliteStore) {
+    let given_back = async {
+        let has_much = has_free(&mut *store.pool().acquire().await?, 3).await?;
+        if has_much { give_back(store).await } else { Ok(()) }
+    };
+    if let Err(error) = given_back.await {
+        tracing::debug!(%error, "the database kept free space; it is tried again when samples expire");
+    }
+}
+
+/// Whether so great a part of the file is free, and enough to be worth it.
+async fn has_free(connection: &mut SqliteConnection, part: i64) -> Result<bool, sqlx::Error> {
+    let free: i64 = sqlx::query_scalar(FREE).fetch_one(&mut *connection).await?;
+    let pages: i64 = sqlx::query_scalar(PAGES).fetch_one(&mut *connection).await?;
+    Ok(free >= 1000.max(pages / part))
 }

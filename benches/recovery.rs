@@ -21,7 +21,7 @@ use crate::common::prom;
 use crate::common::remote_write::{Request, Series, post, send_all};
 use crate::common::shop::{METRIC, Shop};
 use crate::common::table::{Aim, Report, figure, mebibytes, median, median_ratio, print_head, row};
-use crate::remote_write::{SETTLE, answers, classic, now_ms};
+use crate::remote_write::{answers, classic, now_ms, settle};
 
 const ROUTES: usize = 893;
 const PER_STEP: [f64; 4] = [35.0; 4];
@@ -60,7 +60,7 @@ fn restarts(args: &Args, report: &mut Report) {
     println!("\nrestart, 50,008 series × {steps} samples, {rounds} restarts of each");
     let peers = Peer::installed(&[Peer::Always, Peer::Prometheus, Peer::Victoria]);
     let mut shops: Vec<(Server, Shop)> = peers.into_iter().filter_map(|peer| loaded(peer, steps)).collect();
-    std::thread::sleep(args.settle(SETTLE));
+    settle(args);
     let killed = shops.drain(..).map(|(server, shop)| loaded_to_the_end_and_killed(server, shop));
     let (mut servers, questions): (Vec<Restarts>, Vec<Question>) = killed.unzip();
     for _ in 0..rounds {

@@ -2,8 +2,8 @@
 //! 10 s for an hour, as a real sender does; once as classic histograms (14 series each) and once as native ones.
 //!
 //! The hour ends now and is sent as fast as it is taken: the samples are inside every system's window. What a system
-//! does by the clock it would have done in the course of that hour, so each is given [`SETTLE`] afterwards, in which
-//! nothing comes; disk is taken then, and the processor time includes it. "Disk" is all that lies in the server's
+//! does by the clock it would have done in the course of that hour, so each is given 150 s to 750 s afterwards
+//! ([`settle`]), in which nothing comes; disk is taken then, and the processor time includes it. "Disk" is all that lies in the server's
 //! folder: journals, head chunks, archive. Memory is taken [`AT_WORK`] after the last sample, while it is still what a
 //! server at work has, and once more at the end, when all have given back what they do not need at rest.
 
@@ -24,8 +24,9 @@ const SERIES_PER_REQUEST: usize = 2_000;
 const LANES: usize = 2;
 /// Plimsoll archives every 10 s.
 const AT_WORK: Duration = Duration::from_secs(15);
-/// Plimsoll keeps slots open for two minutes, and trims its journal a minute later.
-pub(crate) const SETTLE: Duration = Duration::from_secs(240);
+/// Plimsoll makes pages of ten minutes when they are over and closed, which is two minutes and a tick later.
+const WINDOW: Duration = Duration::from_secs(600);
+const CLOSED_AFTER: Duration = Duration::from_secs(150);
 /// Samples of a series in an hour.
 const AN_HOUR: usize = 360;
 pub(crate) const STEP_MS: i64 = 10_000;
@@ -83,6 +84,13 @@ pub(crate) fn run(args: &Args, report: &mut Report) {
     }
 }
 
+/// Waits until what came so far can be where it stays.
+pub(crate) fn settle(args: &Args) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970").as_secs();
+    let rest_of_window = Duration::from_secs(WINDOW.as_secs() - now % WINDOW.as_secs());
+    std::thread::sleep(args.settle(rest_of_window + CLOSED_AFTER));
+}
+
 /// A server that has everything.
 struct Loaded {
     server: Server,
@@ -96,7 +104,7 @@ struct Loaded {
 /// Loads the servers in turn, lets all of them settle, and takes what they cost.
 fn round(peers: &[Peer], form: Form, steps: usize, args: &Args, report: &mut Report) -> Vec<Cost> {
     let loaded: Vec<Loaded> = peers.iter().filter_map(|peer| load(*peer, form, steps, args)).collect();
-    std::thread::sleep(args.settle(SETTLE));
+    settle(args);
     loaded.into_iter().map(|loaded| measure(&loaded, form, steps, report)).collect()
 }
 

@@ -2,7 +2,7 @@
 //! 10 s for an hour, as a real sender does; once as classic histograms (14 series each) and once as native ones.
 //!
 //! The hour ends now and is sent as fast as it is taken: the samples are inside every system's window. What a system
-//! does by the clock it would have done in the course of that hour, so each is given 150 s to 750 s afterwards
+//! does by the clock it would have done in the course of that hour, so each is given 190 s to 790 s afterwards
 //! ([`settle`]), in which nothing comes; disk is taken then, and the processor time includes it. "Disk" is all that lies in the server's
 //! folder: journals, head chunks, archive. Memory is taken [`AT_WORK`] after the last sample, while it is still what a
 //! server at work has, and once more at the end, when all have given back what they do not need at rest.
@@ -24,9 +24,10 @@ const SERIES_PER_REQUEST: usize = 2_000;
 const LANES: usize = 2;
 /// Plimsoll archives every 10 s.
 const AT_WORK: Duration = Duration::from_secs(15);
-/// Plimsoll makes pages of ten minutes when they are over and closed, which is two minutes and a tick later.
+/// Plimsoll makes pages of ten minutes when they are over and closed, which is two minutes and a tick later. Longer
+/// than what `recovery` sends last, whose samples must be later than those before.
 const WINDOW: Duration = Duration::from_secs(600);
-const CLOSED_AFTER: Duration = Duration::from_secs(150);
+const CLOSED_AFTER: Duration = Duration::from_secs(190);
 /// Samples of a series in an hour.
 const AN_HOUR: usize = 360;
 pub(crate) const STEP_MS: i64 = 10_000;

@@ -127,6 +127,23 @@ pub struct Tick {
     pub forget_settled_before: Timestamp,
 }
 
+#[cfg(test)]
+impl Tick {
+    /// A tick with nothing in it.
+    pub(crate) fn empty(through: Slot, entry: u64) -> Self {
+        Self {
+            through,
+            entry,
+            series: Vec::new(),
+            retired: Vec::new(),
+            live: Vec::new(),
+            data: Vec::new(),
+            vitals: Vec::new(),
+            forget_settled_before: Timestamp::MIN,
+        }
+    }
+}
+
 /// What a page holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PageKey {

@@ -49,8 +49,7 @@ pub(super) struct Planner<'a> {
     limits: &'a Limits,
     now: Timestamp,
     current: Slot,
-    /// By labels, the place in the plan's `fresh`.
-    fresh_places: LabelMap<usize>,
+    fresh_by_labels: LabelMap<usize>,
     fresh: Census,
     plan: Plan,
 }
@@ -63,7 +62,7 @@ impl<'a> Planner<'a> {
             limits,
             now,
             current,
-            fresh_places: LabelMap::default(),
+            fresh_by_labels: LabelMap::default(),
             fresh: Census::default(),
             plan: Plan::default(),
         }
@@ -180,9 +179,9 @@ impl<'a> Planner<'a> {
             let same = self.head.get(*r).is_some_and(|s| s.kind == kind);
             return if same { Ok(*r) } else { Err(DropReason::Invalid) };
         }
-        if let Some(place) = self.fresh_places.get(labels) {
-            let same = self.plan.fresh[*place].1 == kind;
-            return if same { Ok(self.head.place_of_new(*place)) } else { Err(DropReason::Invalid) };
+        if let Some(before) = self.fresh_by_labels.get(labels) {
+            let same = self.plan.fresh[*before].1 == kind;
+            return if same { Ok(self.head.place_of_new(*before)) } else { Err(DropReason::Invalid) };
         }
         self.create(labels, kind)
     }
@@ -192,10 +191,10 @@ impl<'a> Planner<'a> {
         let total = self.head.by_labels.len() + self.plan.fresh.len();
         limits::check_room(labels, self.head, &self.fresh, total, self.limits)?;
         self.fresh.enter(labels);
-        let place = self.plan.fresh.len();
+        let before = self.plan.fresh.len();
         self.plan.fresh.push((labels.clone(), kind));
-        self.fresh_places.insert(labels.clone(), place);
-        Ok(self.head.place_of_new(place))
+        self.fresh_by_labels.insert(labels.clone(), before);
+        Ok(self.head.place_of_new(before))
     }
 }
 

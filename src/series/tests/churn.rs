@@ -270,16 +270,7 @@ async fn a_read_of_too_many_that_ended_says_what_to_do() {
         born: Slot::of(START),
         retired: Some(Retired { listed: Slot::of(START), ended: Slot::of(START) }),
     };
-    let tick = Tick {
-        through: Slot::of(START),
-        entry: 0,
-        series: (1..=100_001).map(def).collect(),
-        retired: Vec::new(),
-        live: Vec::new(),
-        data: Vec::new(),
-        vitals: Vec::new(),
-        forget_settled_before: Timestamp::MIN,
-    };
+    let tick = Tick { series: (1..=100_001).map(def).collect(), ..Tick::empty(Slot::of(START), 0) };
     archive.append_tick(&tick).await.unwrap();
     let clock = rig.clock.clone();
     let rig = Rig::start(Settings::default(), &clock, Arc::new(archive), Box::new(journal)).await;

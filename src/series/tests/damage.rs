@@ -114,16 +114,7 @@ async fn the_file_shrinks_when_many_ticks_have_become_pages() {
     let (store, _) = SqliteStore::open(&path).await.unwrap();
     store.load().await.unwrap();
     for through in 1..=20 {
-        let tick = Tick {
-            through: Slot::new(through),
-            entry: 1,
-            series: Vec::new(),
-            retired: Vec::new(),
-            live: Vec::new(),
-            data: vec![7; 1_000_000],
-            vitals: Vec::new(),
-            forget_settled_before: START,
-        };
+        let tick = Tick { data: vec![7; 1_000_000], ..Tick::empty(Slot::new(through), 1) };
         store.append_tick(&tick).await.unwrap();
     }
     let size = || std::fs::metadata(&path).unwrap().len();

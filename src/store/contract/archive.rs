@@ -148,16 +148,7 @@ async fn retired_contract(archive: &dyn Archive) {
     };
     let ends = |id: u64| Retired { listed: Slot::new(10 * id as i64 + 50), ended: Slot::new(10 * id as i64 + 20) };
     let all: Vec<SeriesDef> = (1000..1000 + SERIES).map(def).collect();
-    let tick = Tick {
-        through: Slot::new(100_000),
-        entry: 9,
-        series: all.clone(),
-        retired: Vec::new(),
-        live: Vec::new(),
-        data: Vec::new(),
-        vitals: Vec::new(),
-        forget_settled_before: Timestamp::MIN,
-    };
+    let tick = Tick { series: all.clone(), ..Tick::empty(Slot::new(100_000), 9) };
     archive.append_tick(&tick).await.unwrap();
     assert_eq!(archive.load().await.unwrap().series, all);
     let retired = (1000..1000 + SERIES - 1).map(|id| (id, ends(id))).collect();

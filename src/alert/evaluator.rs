@@ -189,7 +189,7 @@ impl Evaluator {
         let found = self.desk.known().select(&selection).await;
         let found = found.inspect_err(|error| tracing::error!(%error, "recorded counts could not be read"));
         let sequence = counting.sequence as f64;
-        let is_there = |s: &crate::promql::SeriesSamples| s.floats.iter().any(|(_, v)| *v >= sequence);
+        let is_there = |s: &crate::promql::SeriesSamples| s.floats.iter().any(|(_, v)| v >= sequence);
         Some(found.ok()?.iter().any(is_there))
     }
 

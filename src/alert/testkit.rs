@@ -100,7 +100,7 @@ impl Source for World {
         for (at, labels, value) in inside {
             let entry = series.entry(labels.clone()).or_default();
             entry.labels = labels.clone();
-            entry.floats.push((*at, *value));
+            entry.floats.push(*at, *value);
         }
         Box::pin(std::future::ready(Ok(series.into_values().collect())))
     }

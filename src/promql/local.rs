@@ -88,7 +88,7 @@ impl LocalEngine {
         })?;
         if fetch.range {
             for one in &mut series {
-                one.floats.retain(|sample| !is_stale(sample.1));
+                one.floats.retain(|value| !is_stale(value));
                 one.histograms.retain(|sample| !is_stale(sample.1.sum));
             }
         }

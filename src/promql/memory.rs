@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::floats::{Floats, FloatsView};
 use super::native;
 use super::source::{STALE_NAN, Selection, SeriesSamples, Source, SourceError};
 use crate::base::clock::BoxFuture;
@@ -79,7 +80,7 @@ fn series(line: &str, interval: Duration) -> Result<SeriesSamples, String> {
             if let Some(first) = first {
                 let time = Timestamp::from_millis(millis(interval) * i64::from(index));
                 let value = if step == 0.0 { first } else { first + step * f64::from(i) };
-                found.floats.push((time, value));
+                found.floats.push(time, value);
             }
             index += 1;
         }
@@ -119,7 +120,7 @@ impl Source for MemorySource {
     fn select<'a>(&'a self, selection: &'a Selection) -> BoxFuture<'a, Result<Vec<SeriesSamples>, SourceError>> {
         let cut = self.matching(selection).map(|s| SeriesSamples {
             labels: s.labels.clone(),
-            floats: inside(&s.floats, selection).to_vec(),
+            floats: inside_floats(&s.floats, selection).iter().collect(),
             histograms: inside(&s.histograms, selection).to_vec(),
         });
         let found = cut.filter(|s| !(s.floats.is_empty() && s.histograms.is_empty())).collect();
@@ -127,12 +128,19 @@ impl Source for MemorySource {
     }
 
     fn series<'a>(&'a self, selection: &'a Selection) -> BoxFuture<'a, Result<Vec<Labels>, SourceError>> {
-        let present = self
-            .matching(selection)
-            .filter(|s| !(inside(&s.floats, selection).is_empty() && inside(&s.histograms, selection).is_empty()));
+        let present = self.matching(selection).filter(|s| {
+            !(inside_floats(&s.floats, selection).is_empty() && inside(&s.histograms, selection).is_empty())
+        });
         let found = present.map(|s| s.labels.clone()).collect();
         Box::pin(std::future::ready(Ok(found)))
     }
+}
+
+fn inside_floats<'a>(floats: &'a Floats, selection: &Selection) -> FloatsView<'a> {
+    let times = floats.times();
+    let from = times.partition_point(|t| *t <= selection.start);
+    let to = times.partition_point(|t| *t <= selection.end);
+    floats.slice(from.min(to)..to)
 }
 
 fn inside<'a, T>(samples: &'a [(Timestamp, T)], selection: &Selection) -> &'a [(Timestamp, T)] {
@@ -148,7 +156,7 @@ pub fn growing_histograms(labels: Labels, step: &NativeHistogram, interval: Dura
         native::scale(&mut h, f64::from(i + 1));
         (Timestamp::from_millis(millis(interval) * i64::from(i)), Arc::new(h))
     });
-    SeriesSamples { labels, floats: Vec::new(), histograms: histograms.collect() }
+    SeriesSamples { labels, floats: Floats::default(), histograms: histograms.collect() }
 }
 
 #[cfg(test)]
@@ -157,7 +165,7 @@ mod tests {
 
     fn values(text: &str) -> Vec<(i64, f64)> {
         let source = MemorySource::load(text).unwrap();
-        source.all()[0].floats.iter().map(|(t, v)| (t.as_millis() / 1000, *v)).collect()
+        source.all()[0].floats.iter().map(|(t, v)| (t.as_millis() / 1000, v)).collect()
     }
 
     #[test]

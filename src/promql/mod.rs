@@ -15,6 +15,7 @@
 
 pub mod engine;
 mod eval;
+pub mod floats;
 pub mod format;
 mod functions;
 mod local;
@@ -26,6 +27,7 @@ pub mod source;
 pub mod value;
 
 pub use engine::{Engine, QueryError, QueryOptions};
+pub use floats::{Floats, FloatsBuilder, FloatsView};
 pub use local::LocalEngine;
 pub use parse::{ExprType, MAX_DEPTH, parse_check, parse_duration, parse_selector, prettify, selectors};
 pub use source::{Selection, SeriesSamples, Source, SourceError};

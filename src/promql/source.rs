@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::floats::Floats;
 use crate::base::clock::BoxFuture;
 use crate::base::{Labels, Matcher, Timestamp};
 use crate::sketch::NativeHistogram;
@@ -25,7 +26,7 @@ pub struct SeriesSamples {
     /// With the metric's name.
     pub labels: Labels,
     /// Plain samples; a staleness marker is a NaN with [`STALE_NAN`]'s bits.
-    pub floats: Vec<(Timestamp, f64)>,
+    pub floats: Floats,
     /// Histogram samples.
     pub histograms: Vec<(Timestamp, Arc<NativeHistogram>)>,
 }

@@ -96,6 +96,59 @@ impl Values {
     }
 }
 
+impl Values {
+    /// Reads `skipped` values that nobody wants, then appends the next `wanted` ones.
+    pub(super) fn get_some(
+        &mut self,
+        from: &mut Get<'_>,
+        skipped: usize,
+        wanted: usize,
+        out: &mut Vec<f64>,
+    ) -> Result<(), Corrupt> {
+        self.run(from, skipped, |_| {})?;
+        // A value takes a byte at least: what claims more is damaged, and must not reserve memory.
+        out.reserve(wanted.min(from.0.len()));
+        self.run(from, wanted, |value| out.push(value))
+    }
+
+    /// Differences of whole numbers that follow on each other, which is most of what is stored, stay integers on
+    /// the way.
+    fn run(&mut self, from: &mut Get<'_>, count: usize, mut each: impl FnMut(f64)) -> Result<(), Corrupt> {
+        let mut left = count;
+        while left > 0 {
+            if let Some(mut value) = as_whole(f64::from_bits(self.0)) {
+                while left > 0
+                    && let Some(difference) = short_difference(from)
+                {
+                    value += difference;
+                    each(value as f64);
+                    left -= 1;
+                }
+                self.0 = checked_whole(Some(value))?;
+            }
+            if left > 0 {
+                each(self.get(from)?);
+                left -= 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A difference of whole numbers that is written in one byte or two, if that is what comes next.
+fn short_difference(from: &mut Get<'_>) -> Option<i64> {
+    let (head, length) = match from.0 {
+        [byte, ..] if *byte < 0x80 => (u64::from(*byte), 1),
+        [low, high, ..] if *high < 0x80 => (u64::from(*low & 0x7f) | u64::from(*high) << 7, 2),
+        _ => return None,
+    };
+    if head & 1 != 0 {
+        return None;
+    }
+    from.0 = from.0.get(length..)?;
+    Some(unzigzag(head >> 1))
+}
+
 /// A value as it is written.
 #[derive(Clone, Copy)]
 enum Number {
@@ -124,7 +177,12 @@ fn as_whole(v: f64) -> Option<i64> {
 
 fn whole(before: u64, difference: i64) -> Result<u64, Corrupt> {
     let before = as_whole(f64::from_bits(before)).ok_or(Corrupt)?;
-    let value = before.checked_add(difference).filter(|v| v.unsigned_abs() < 1 << 53).ok_or(Corrupt)?;
+    checked_whole(before.checked_add(difference))
+}
+
+/// The bits of a whole number that a float can be exactly.
+fn checked_whole(value: Option<i64>) -> Result<u64, Corrupt> {
+    let value = value.filter(|v| v.unsigned_abs() < 1 << 53).ok_or(Corrupt)?;
     Ok((value as f64).to_bits())
 }
 

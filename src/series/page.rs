@@ -24,6 +24,7 @@ pub(super) mod write;
 use std::sync::{Arc, OnceLock};
 
 use crate::base::Timestamp;
+use crate::promql::FloatsBuilder;
 use crate::sketch::NativeHistogram;
 
 use super::archive::{PageKey, StoredPage};
@@ -133,6 +134,20 @@ impl Page {
     fn body(&self) -> Result<&Body, Corrupt> {
         let open = || Body::open(&self.stored, self.directory.series().len(), self.key.first);
         self.body.get_or_init(open).as_ref().map_err(|e| *e)
+    }
+
+    /// Adds the samples of a series with `start < t <= end`.
+    pub(super) fn samples(
+        &self,
+        id: u64,
+        start: Timestamp,
+        end: Timestamp,
+        out: &mut FloatsBuilder,
+    ) -> Result<(), Corrupt> {
+        match self.directory.place(id) {
+            Some((place, SeriesKind::Sample)) => self.body()?.samples(place, start, end, out),
+            _ => Ok(()),
+        }
     }
 
     /// The data of a series; nothing when it is not listed.

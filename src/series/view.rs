@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use crate::base::clock::BoxFuture;
 use crate::base::{Labels, Matcher, SharedClock, Timestamp};
-use crate::promql::{Selection, SeriesSamples, Source, SourceError, source::is_stale};
+use crate::promql::{FloatsBuilder, Selection, SeriesSamples, Source, SourceError, source::is_stale};
 use crate::sketch::Histogram;
 
 pub(super) use forms::Forms;
@@ -97,6 +97,7 @@ impl View {
     async fn samples_of(&self, taken: &taken::Taken, selection: &Selection) -> Result<Vec<SeriesSamples>, SourceError> {
         let mut budget = MAX_SAMPLES;
         let mut out = Vec::new();
+        let mut floats = FloatsBuilder::default();
         let mut rest = taken.series.as_slice();
         while !rest.is_empty() {
             let count = rest.chunk_by(|a, b| a.group == b.group).take(GROUPS_AT_ONCE).map(<[_]>::len).sum();
@@ -104,7 +105,7 @@ impl View {
             let counters = &self.shared.counters;
             let archived = Archived::read(self.archive.as_ref(), counters, taken, some, selection).await?;
             for series in some {
-                points::samples(taken, series, &archived, selection, &mut budget, &mut out)?;
+                points::samples(taken, series, &archived, selection, &mut floats, &mut budget, &mut out)?;
             }
             rest = later;
         }

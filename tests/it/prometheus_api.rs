@@ -81,11 +81,10 @@ fn samples() -> Vec<SeriesSamples> {
     gaps.floats = gaps.floats.into_iter().enumerate().filter(|(k, _)| (k / 30) % 3 != 1).map(|(_, s)| s).collect();
     all.push(gaps);
     let mut late = counter(Labels::metric("late_total", [("job", "api")]), &mut noise);
-    late.floats.drain(..300);
-    late.floats.iter_mut().for_each(|s| s.1 += 5000.0);
+    late.floats = late.floats.into_iter().skip(300).map(|(t, v)| (t, v + 5000.0)).collect();
     all.push(late);
     let mut gone = gauge(Labels::metric("gone", [("job", "api")]), &mut noise, |v, _| v);
-    gone.floats.truncate(200);
+    gone.floats = gone.floats.into_iter().take(200).collect();
     all.push(gone);
     all
 }
@@ -129,9 +128,9 @@ fn histogram(job: &str, noise: &mut Noise) -> Vec<SeriesSamples> {
                     *n += f64::from(u8::from(value <= le.parse().unwrap()));
                 }
             }
-            buckets.iter_mut().zip(totals).for_each(|(b, n)| b.floats.push((t, n)));
-            sum.floats.push((t, total));
-            count.floats.push((t, totals[5]));
+            buckets.iter_mut().zip(totals).for_each(|(b, n)| b.floats.push(t, n));
+            sum.floats.push(t, total);
+            count.floats.push(t, totals[5]);
         }
         all.extend(buckets);
         all.extend([sum, count]);
@@ -146,8 +145,8 @@ fn openmetrics(series: &[SeriesSamples]) -> String {
     let mut text = String::new();
     for one in sorted {
         let labels = one.labels.to_string().replace("\", ", "\",");
-        for (t, v) in &one.floats {
-            let value = if v.is_nan() { "NaN".to_owned() } else { plimsoll::promql::format::format_float(*v) };
+        for (t, v) in one.floats.iter() {
+            let value = if v.is_nan() { "NaN".to_owned() } else { plimsoll::promql::format::format_float(v) };
             writeln!(text, "{labels} {value} {}", t.as_secs_f64()).unwrap();
         }
     }

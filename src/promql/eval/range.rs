@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 
 use super::row::{Cell, Row, require_distinct};
-use super::window::{RangeRow, Window};
+use super::window::{RangeRow, Windows};
 use super::{Context, QueryError};
 use crate::base::Timestamp;
+use crate::promql::floats::FloatsBuilder;
 use crate::promql::functions::RangeFn;
 use crate::promql::plan::{Node, RangeArgument, RangeSamples, Steps};
 use crate::promql::value::{Point, RangeSeries};
@@ -23,13 +24,24 @@ pub(super) struct RangeCall<'a> {
     pub(super) parameters: &'a [Node],
 }
 
+impl RangeCall<'_> {
+    /// One step when every step sees the same.
+    fn distinct_steps(&self, steps: Steps) -> Steps {
+        let is_fixed = self.argument.shift.is_fixed() && self.parameters.is_empty() && steps.count > 0;
+        Steps { count: if is_fixed { 1 } else { steps.count }, ..steps }
+    }
+}
+
 impl<'a> Context<'a> {
     pub(super) fn over_range(&self, call: RangeCall<'_>, steps: Steps) -> Result<Vec<Row>, QueryError> {
         let parameters = self.scalars(call.parameters, steps)?;
-        let mut rows = Vec::new();
+        let distinct = call.distinct_steps(steps);
+        let (mut rows, mut windows) = (Vec::new(), Windows::default());
         for series in self.range_rows(call.argument)? {
             self.check(rows.len() + 1, steps)?;
-            let cells = self.slide(&series, call, &parameters, steps);
+            windows.over(&series, call.argument, distinct);
+            let mut cells = self.slide(&series, &windows, call, &parameters, distinct);
+            cells.resize(steps.count, cells.first().cloned().flatten());
             if COUNTER_FUNCTIONS.contains(&call.name) && !series.floats.is_empty() {
                 self.notes.check_counter_name(series.labels.metric_name());
             }
@@ -42,31 +54,31 @@ impl<'a> Context<'a> {
     }
 
     /// The function's value in the window of each step.
-    fn slide(&self, series: &RangeRow<'_>, call: RangeCall<'_>, parameters: &[Vec<f64>], steps: Steps) -> Vec<Cell> {
-        let RangeArgument { range, shift, .. } = call.argument;
-        let mut window = Window::over(series);
+    fn slide(
+        &self,
+        series: &RangeRow<'_>,
+        windows: &Windows,
+        call: RangeCall<'_>,
+        parameters: &[Vec<f64>],
+        steps: Steps,
+    ) -> Vec<Cell> {
         let mut values: Vec<f64> = vec![0.0; parameters.len()];
-        let mut at_step = |i: usize| {
-            for (value, column) in values.iter_mut().zip(parameters) {
-                *value = column[i];
-            }
-            let now = steps.time(i);
-            let found = window.slide_to(shift.apply(now), *range, now);
-            if found { (call.function)(&window, &values, &self.notes) } else { None }
+        let at_step = |i: usize| {
+            let window = windows.at(i, series, call.argument, steps)?;
+            values.iter_mut().zip(parameters).for_each(|(value, column)| *value = column[i]);
+            (call.function)(&window, &values, &self.notes)
         };
-        if shift.is_fixed() && parameters.is_empty() && steps.count > 0 {
-            return vec![at_step(0); steps.count];
-        }
         (0..steps.count).map(at_step).collect()
     }
 
     /// At which steps any series has a sample in its window.
     pub(super) fn present(&self, argument: &RangeArgument, steps: Steps) -> Result<Vec<bool>, QueryError> {
         let mut present = vec![false; steps.count];
+        let mut windows = Windows::default();
         for series in self.range_rows(argument)? {
-            let mut window = Window::over(&series);
-            for (found, t) in present.iter_mut().zip(steps.times()) {
-                *found |= window.slide_to(argument.shift.apply(t), argument.range, t);
+            windows.over(&series, argument, steps);
+            for (step, found) in present.iter_mut().enumerate() {
+                *found |= windows.at(step, &series, argument, steps).is_some();
             }
         }
         Ok(present)
@@ -74,10 +86,10 @@ impl<'a> Context<'a> {
 
     /// The samples themselves: a range vector as the whole of an instant query.
     pub(super) fn matrix(&self, argument: &RangeArgument, steps: Steps) -> Result<Vec<RangeSeries>, QueryError> {
-        let mut all = Vec::new();
+        let (mut all, mut windows) = (Vec::new(), Windows::default());
         for series in self.range_rows(argument)? {
-            let mut window = Window::over(&series);
-            if window.slide_to(argument.shift.apply(steps.start), argument.range, steps.start) {
+            windows.over(&series, argument, steps);
+            if let Some(window) = windows.at(0, &series, argument, steps) {
                 let points = window.points().collect();
                 all.push(RangeSeries { labels: series.labels.clone().into_owned(), points });
             }
@@ -91,7 +103,8 @@ impl<'a> Context<'a> {
             RangeSamples::Fetched(fetch) => Ok(self.fetched(*fetch)),
             RangeSamples::Subquery(node, inner) => {
                 let rows = self.vector(node, *inner)?;
-                Ok(rows.into_iter().map(|row| samples_of(row, *inner)).collect())
+                let mut floats = FloatsBuilder::default();
+                Ok(rows.into_iter().map(|row| samples_of(row, *inner, &mut floats)).collect())
             }
         }
     }
@@ -105,14 +118,14 @@ impl<'a> Context<'a> {
 }
 
 /// A subquery's cells as samples.
-fn samples_of(row: Row, steps: Steps) -> RangeRow<'static> {
-    let (mut floats, mut histograms) = (Vec::new(), Vec::new());
+fn samples_of(row: Row, steps: Steps, floats: &mut FloatsBuilder) -> RangeRow<'static> {
+    let mut histograms = Vec::new();
     for (time, cell) in steps.times().zip(row.cells) {
         match cell {
-            Some(Point::Float(v)) => floats.push((Timestamp::from_millis(time), v)),
+            Some(Point::Float(v)) => floats.push(Timestamp::from_millis(time), v),
             Some(Point::Histogram(h)) => histograms.push((Timestamp::from_millis(time), h)),
             None => {}
         }
     }
-    RangeRow::new(Cow::Owned(row.labels), Cow::Owned(floats), Cow::Owned(histograms))
+    RangeRow::new(Cow::Owned(row.labels), Cow::Owned(floats.finish()), Cow::Owned(histograms))
 }

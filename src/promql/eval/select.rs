@@ -57,10 +57,11 @@ impl<'a> Latest<'a> {
 
     /// The visible sample at `time`, which must not be before the last call's.
     fn at(&mut self, time: i64) -> Option<(Timestamp, Point)> {
-        self.floats = advance(&self.series.floats, self.floats, time);
-        self.histograms = advance(&self.series.histograms, self.histograms, time);
-        let float = self.floats.checked_sub(1).map(|i| &self.series.floats[i]);
-        let histogram = self.histograms.checked_sub(1).map(|i| &self.series.histograms[i]);
+        let (floats, histograms) = (&self.series.floats, &self.series.histograms);
+        self.floats = advance(floats.times(), self.floats, time, |t| *t);
+        self.histograms = advance(histograms, self.histograms, time, |s| s.0);
+        let float = self.floats.checked_sub(1).and_then(|i| floats.get(i));
+        let histogram = self.histograms.checked_sub(1).map(|i| &histograms[i]);
         let (at, point) = match (float, histogram) {
             (Some(f), Some(h)) if h.0 >= f.0 => (h.0, Point::Histogram(h.1.clone())),
             (Some(f), _) => (f.0, Point::Float(f.1)),
@@ -76,11 +77,13 @@ impl<'a> Latest<'a> {
 }
 
 /// The number of samples at or before `time`, knowing that it is at least `from`.
-pub(super) fn advance<T>(samples: &[(Timestamp, T)], from: usize, time: i64) -> usize {
+pub(super) fn advance<T>(samples: &[T], from: usize, time: i64, time_of: impl Fn(&T) -> Timestamp) -> usize {
     let rest = &samples[from..];
     // Neighbouring steps are few samples apart; the first step may be far in.
     match rest.get(16) {
-        Some(far) if far.0.as_millis() <= time => from + rest.partition_point(|s| s.0.as_millis() <= time),
-        _ => from + rest.iter().take_while(|s| s.0.as_millis() <= time).count(),
+        Some(far) if time_of(far).as_millis() <= time => {
+            from + rest.partition_point(|s| time_of(s).as_millis() <= time)
+        }
+        _ => from + rest.iter().take_while(|s| time_of(s).as_millis() <= time).count(),
     }
 }

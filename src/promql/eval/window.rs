@@ -1,4 +1,4 @@
-//! Range vectors: series of samples, and the window that slides over them.
+//! Range vectors: series of samples, and the windows of the steps over them.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use super::select::advance;
 use crate::base::{Labels, Timestamp};
+use crate::promql::floats::{Floats, FloatsView};
 use crate::promql::native;
+use crate::promql::plan::{RangeArgument, Steps};
 use crate::promql::value::Point;
 use crate::sketch::NativeHistogram;
 
@@ -15,7 +17,7 @@ use crate::sketch::NativeHistogram;
 #[derive(Debug)]
 pub(super) struct RangeRow<'a> {
     pub(super) labels: Cow<'a, Labels>,
-    pub(super) floats: Cow<'a, [(Timestamp, f64)]>,
+    pub(super) floats: Cow<'a, Floats>,
     pub(super) histograms: Cow<'a, [(Timestamp, Arc<NativeHistogram>)]>,
     /// Indices of samples after which a counter began anew: found once, then a window of any length
     /// needs its ends and the few resets between them.
@@ -26,7 +28,7 @@ pub(super) struct RangeRow<'a> {
 impl<'a> RangeRow<'a> {
     pub(super) fn new(
         labels: Cow<'a, Labels>,
-        floats: Cow<'a, [(Timestamp, f64)]>,
+        floats: Cow<'a, Floats>,
         histograms: Cow<'a, [(Timestamp, Arc<NativeHistogram>)]>,
     ) -> Self {
         Self { labels, floats, histograms, float_resets: OnceCell::new(), histogram_resets: OnceCell::new() }
@@ -34,8 +36,9 @@ impl<'a> RangeRow<'a> {
 
     fn float_resets(&self) -> &[usize] {
         let find = || {
-            let pairs = self.floats.windows(2).enumerate();
-            pairs.filter(|(_, pair)| pair[1].1 < pair[0].1).map(|(i, _)| i).collect()
+            let values = self.floats.values();
+            let pairs = values.iter().zip(values.iter().skip(1)).enumerate();
+            pairs.filter(|(_, (before, after))| after < before).map(|(i, _)| i).collect()
         };
         self.float_resets.get_or_init(find)
     }
@@ -49,7 +52,64 @@ impl<'a> RangeRow<'a> {
     }
 }
 
-/// The samples with `start < t <= end` of one series.
+/// Which samples of a series the window of each step shows. Series with the same times have the same.
+#[derive(Debug, Default)]
+pub(super) struct Windows {
+    times: Arc<Vec<Timestamp>>,
+    floats: Vec<Range<usize>>,
+    histograms: Vec<Range<usize>>,
+}
+
+impl Windows {
+    /// Goes on to another series.
+    pub(super) fn over(&mut self, row: &RangeRow<'_>, argument: &RangeArgument, steps: Steps) {
+        let times = row.floats.times();
+        if self.floats.len() != steps.count || !Arc::ptr_eq(times, &self.times) {
+            self.times = times.clone();
+            places(times, |t| *t, argument, steps, &mut self.floats);
+        }
+        places(&row.histograms, |s| s.0, argument, steps, &mut self.histograms);
+    }
+
+    /// The window of a step, unless it is empty.
+    pub(super) fn at<'a>(
+        &self,
+        step: usize,
+        row: &'a RangeRow<'a>,
+        argument: &RangeArgument,
+        steps: Steps,
+    ) -> Option<Window<'a>> {
+        let (floats, histograms) = (self.floats[step].clone(), self.histograms[step].clone());
+        let now = steps.time(step);
+        let end = argument.shift.apply(now);
+        let start = end.saturating_sub(argument.range);
+        let is_empty = floats.is_empty() && histograms.is_empty();
+        (!is_empty).then_some(Window { row, floats, histograms, start, end, now })
+    }
+}
+
+/// For each step the places of the samples with `start < t <= end`.
+fn places<T>(
+    samples: &[T],
+    time_of: impl Fn(&T) -> Timestamp + Copy,
+    argument: &RangeArgument,
+    steps: Steps,
+    out: &mut Vec<Range<usize>>,
+) {
+    out.clear();
+    if samples.is_empty() {
+        return out.resize(steps.count, 0..0);
+    }
+    let mut window = 0..0;
+    out.extend(steps.times().map(|now| {
+        let end = argument.shift.apply(now);
+        let from = advance(samples, window.start, end.saturating_sub(argument.range), time_of);
+        window = from..advance(samples, window.end.max(from), end, time_of);
+        window.clone()
+    }));
+}
+
+/// The samples with `start < t <= end` of one series; at least one.
 #[derive(Debug)]
 pub(in crate::promql) struct Window<'a> {
     row: &'a RangeRow<'a>,
@@ -64,25 +124,12 @@ pub(in crate::promql) struct Window<'a> {
 }
 
 impl<'a> Window<'a> {
-    pub(super) fn over(row: &'a RangeRow<'a>) -> Self {
-        Self { row, floats: 0..0, histograms: 0..0, start: 0, end: 0, now: 0 }
-    }
-
-    /// Moves to `(end - range, end]`, which must not begin or end before the last one. Says whether there
-    /// is a sample.
-    pub(super) fn slide_to(&mut self, end: i64, range: i64, now: i64) -> bool {
-        (self.start, self.end, self.now) = (end.saturating_sub(range), end, now);
-        self.floats = slide(&self.row.floats, &self.floats, self.start, end);
-        self.histograms = slide(&self.row.histograms, &self.histograms, self.start, end);
-        !(self.floats.is_empty() && self.histograms.is_empty())
-    }
-
     pub(in crate::promql) fn labels(&self) -> &Labels {
         &self.row.labels
     }
 
-    pub(in crate::promql) fn floats(&self) -> &'a [(Timestamp, f64)] {
-        &self.row.floats[self.floats.clone()]
+    pub(in crate::promql) fn floats(&self) -> FloatsView<'a> {
+        self.row.floats.slice(self.floats.clone())
     }
 
     pub(in crate::promql) fn histograms(&self) -> &'a [(Timestamp, Arc<NativeHistogram>)] {
@@ -95,7 +142,8 @@ impl<'a> Window<'a> {
 
     /// The sum of the values right before each reset inside the window.
     pub(in crate::promql) fn lost_in_float_resets(&self) -> f64 {
-        inside(self.row.float_resets(), &self.floats).map(|i| self.row.floats[i].1).sum()
+        let values = self.row.floats.values();
+        inside(self.row.float_resets(), &self.floats).map(|i| values[i]).sum()
     }
 
     /// The histograms right before each reset inside the window.
@@ -137,11 +185,6 @@ impl<'a> Window<'a> {
         let mut both = both.into_iter();
         Some((both.next()?, both.next()?))
     }
-}
-
-fn slide<T>(samples: &[(Timestamp, T)], window: &Range<usize>, start: i64, end: i64) -> Range<usize> {
-    let from = advance(samples, window.start, start);
-    from..advance(samples, window.end.max(from), end)
 }
 
 /// The resets whose both sides lie in the window.

@@ -38,7 +38,7 @@ fn seconds(time: Timestamp) -> Point {
 
 /// The floats' values, unless there are none.
 fn values(w: &Window<'_>) -> Option<Vec<f64>> {
-    (!w.floats().is_empty()).then(|| w.floats().iter().map(|s| s.1).collect())
+    (!w.floats().is_empty()).then(|| w.floats().values.to_vec())
 }
 
 fn sum(w: &Window<'_>, notes: &Notes) -> Option<Point> {
@@ -50,7 +50,7 @@ fn sum(w: &Window<'_>, notes: &Notes) -> Option<Point> {
         return Some(Point::Histogram(Arc::new(total)));
     }
     let mut sum = KahanSum::default();
-    w.floats().iter().for_each(|s| sum.add(s.1));
+    w.floats().values.iter().for_each(|v| sum.add(*v));
     Some(Point::Float(sum.total()))
 }
 
@@ -64,7 +64,7 @@ fn average(w: &Window<'_>, notes: &Notes) -> Option<Point> {
         return Some(Point::Histogram(Arc::new(total)));
     }
     let mut mean = Mean::default();
-    w.floats().iter().for_each(|s| mean.add(s.1));
+    w.floats().values.iter().for_each(|v| mean.add(*v));
     Some(Point::Float(mean.value()))
 }
 
@@ -77,8 +77,7 @@ fn sum_of_histograms(w: &Window<'_>) -> Option<NativeHistogram> {
 
 /// The sample that beats all others; a number beats NaN. Histograms do not count.
 fn extreme(w: &Window<'_>, beats: fn(f64, f64) -> bool) -> Option<(Timestamp, f64)> {
-    let (first, rest) = w.floats().split_first()?;
-    Some(rest.iter().fold(*first, |best, s| if beats(s.1, best.1) || best.1.is_nan() { *s } else { best }))
+    w.floats().iter().reduce(|best, s| if beats(s.1, best.1) || best.1.is_nan() { s } else { best })
 }
 
 fn variance(w: &Window<'_>) -> Option<f64> {
@@ -104,11 +103,11 @@ fn median_deviation(w: &Window<'_>) -> Option<Point> {
 /// Holt's double exponential smoothing: the level follows the values, the trend follows the level.
 fn smooth(w: &Window<'_>, parameters: &[f64]) -> Option<Point> {
     let &[smoothing, trending] = parameters else { return None };
-    let [first, second, ..] = w.floats() else { return None };
-    let mut level = first.1;
-    let mut trend = second.1 - first.1;
+    let [first, second, ..] = w.floats().values else { return None };
+    let mut level = *first;
+    let mut trend = second - first;
     let mut before = 0.0;
-    for (i, (_, value)) in w.floats().iter().enumerate().skip(1) {
+    for (i, value) in w.floats().values.iter().enumerate().skip(1) {
         if i > 1 {
             trend = trending * (level - before) + (1.0 - trending) * trend;
         }

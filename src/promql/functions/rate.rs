@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{KahanSum, RangeFn};
 use crate::base::Timestamp;
+use crate::promql::FloatsView;
 use crate::promql::eval::{Notes, Window};
 use crate::promql::native;
 use crate::promql::value::Point;
@@ -41,7 +42,7 @@ fn extrapolated(w: &Window<'_>, notes: &Notes, kind: Kind) -> Option<Point> {
         notes.mixed_samples(w.labels());
         return None;
     }
-    if let [first, .., last] = floats {
+    if let Some((first, last)) = floats.ends() {
         let change = last.1 - first.1 + if kind.counter { w.lost_in_float_resets() } else { 0.0 };
         let zero_ratio = (change > 0.0 && first.1 >= 0.0).then(|| first.1 / change);
         let factor = stretch(w, first.0, last.0, floats.len(), kind, zero_ratio);
@@ -125,12 +126,12 @@ fn between_last_two(w: &Window<'_>, notes: &Notes, per_second: bool) -> Option<P
 }
 
 fn deriv(w: &Window<'_>) -> Option<Point> {
-    let [first, _, ..] = w.floats() else { return None };
+    let (first, _) = w.floats().ends()?;
     Some(Point::Float(Line::through(w.floats(), first.0.as_millis()).slope))
 }
 
 fn predict_linear(w: &Window<'_>, parameters: &[f64]) -> Option<Point> {
-    let [_, _, ..] = w.floats() else { return None };
+    w.floats().ends()?;
     let line = Line::through(w.floats(), w.now);
     Some(Point::Float(line.slope * parameters.first()? + line.intercept))
 }
@@ -143,8 +144,8 @@ struct Line {
 
 impl Line {
     /// Least squares; the intercept is the value at `origin`.
-    fn through(samples: &[(Timestamp, f64)], origin: i64) -> Self {
-        let constant = samples.windows(2).all(|pair| pair[0].1 == pair[1].1);
+    fn through(samples: FloatsView<'_>, origin: i64) -> Self {
+        let constant = samples.values.windows(2).all(|pair| pair[0] == pair[1]);
         if constant {
             let y = samples.first().map_or(f64::NAN, |s| s.1);
             return if y.is_infinite() {
@@ -155,9 +156,9 @@ impl Line {
         }
         let n = samples.len() as f64;
         let mut sums = [KahanSum::default(); 4];
-        for (t, y) in samples {
+        for (t, y) in samples.iter() {
             let x = t.as_millis().saturating_sub(origin) as f64 / 1000.0;
-            for (sum, term) in sums.iter_mut().zip([x, *y, x * y, x * x]) {
+            for (sum, term) in sums.iter_mut().zip([x, y, x * y, x * x]) {
                 sum.add(term);
             }
         }

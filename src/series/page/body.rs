@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::base::Timestamp;
+use crate::promql::FloatsBuilder;
 use crate::series::codec::{BoundsTable, Corrupt, Get};
 use crate::series::native;
 use crate::series::number::Values;
@@ -68,6 +69,36 @@ impl Body {
         from.is_empty().then_some(out).ok_or(Corrupt)
     }
 
+    /// Adds the samples with `start < t <= end` of the series at this place.
+    pub(super) fn samples(
+        &self,
+        place: usize,
+        start: Timestamp,
+        end: Timestamp,
+        out: &mut FloatsBuilder,
+    ) -> Result<(), Corrupt> {
+        let (column, codec, range) = self.entries.get(place).ok_or(Corrupt)?;
+        if *codec == codec::NOTHING {
+            return Ok(());
+        }
+        let mut from = Get(self.bytes.get(range.clone()).ok_or(Corrupt)?);
+        let times = self.columns.get(*column).ok_or(Corrupt)?;
+        let first = times.partition_point(|t| *t <= start.as_millis());
+        let last = times.partition_point(|t| *t <= end.as_millis()).max(first);
+        let wanted = times.get(first..last).ok_or(Corrupt)?;
+        let (all_times, values) = out.columns();
+        match *codec {
+            codec::CONSTANT => {
+                let value = Values::default().get(&mut from)?;
+                values.resize(values.len() + wanted.len(), value);
+            }
+            codec::VALUES | codec::FOLDED => Values::default().get_some(&mut from, first, wanted.len(), values)?,
+            _ => return Err(Corrupt),
+        }
+        all_times.extend(wanted.iter().copied().map(Timestamp::from_millis));
+        Ok(())
+    }
+
     fn increments(&self, from: &mut Get<'_>, kind: SeriesKind) -> Result<Vec<(Slot, Total)>, Corrupt> {
         let count = from.count()?;
         let mut out = Vec::with_capacity(count);
@@ -97,8 +128,9 @@ fn column(from: &mut Get<'_>, origin: Slot) -> Result<Vec<i64>, Corrupt> {
 }
 
 fn samples(from: &mut Get<'_>, times: &[i64]) -> Result<Vec<(Timestamp, f64)>, Corrupt> {
-    let mut values = Values::default();
-    times.iter().map(|t| Ok((Timestamp::from_millis(*t), values.get(from)?))).collect()
+    let mut values = Vec::with_capacity(times.len());
+    Values::default().get_some(from, 0, times.len(), &mut values)?;
+    Ok(times.iter().copied().map(Timestamp::from_millis).zip(values).collect())
 }
 
 fn folds(from: &mut Get<'_>, count: usize) -> Result<Vec<Fold>, Corrupt> {

@@ -143,7 +143,7 @@ impl World {
         assert_eq!(counted, self.model.grown("h", start, end), "{what}");
 
         let samples = self.rig.view.select(&selection(named("g"))).await.unwrap();
-        let samples: BTreeMap<_, _> = samples.into_iter().map(|s| (s.labels, s.floats)).collect();
+        let samples: BTreeMap<_, _> = samples.into_iter().map(|s| (s.labels, s.floats.to_vec())).collect();
         let expected = self.model.sampled(start, end);
         assert_eq!(samples, expected, "{what}");
         // What lived on into the range, or began after its last sample, may be listed too.

@@ -269,7 +269,7 @@ impl World {
             let pairs = std::iter::once(0.0).chain(floats.iter().map(|s| s.1)).zip(floats);
             pairs.map(|(before, (_, v))| if *v < before { *v } else { v - before }).sum()
         };
-        found.into_iter().map(|s| (s.labels, grown(&s.floats))).collect()
+        found.into_iter().map(|s| (s.labels, grown(&s.floats.to_vec()))).collect()
     }
 
     /// Commits one batch; what is due settles with it.

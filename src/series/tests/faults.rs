@@ -377,7 +377,7 @@ impl World {
         let exact: BTreeMap<Labels, u64> = exact.into_iter().map(|(l, v)| (l, v.round() as u64)).collect();
         let sampled = |s: SeriesSamples| {
             let before = std::iter::once(0.0).chain(s.floats.iter().map(|f| f.1));
-            let grown: f64 = before.zip(&s.floats).map(|(a, (_, v))| if *v < a { *v } else { v - a }).sum();
+            let grown: f64 = before.zip(s.floats.iter()).map(|(a, (_, v))| if v < a { v } else { v - a }).sum();
             (s.labels, grown.round() as u64)
         };
         let samples: BTreeMap<Labels, u64> = self.select(name, start).await.into_iter().map(sampled).collect();

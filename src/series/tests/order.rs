@@ -24,7 +24,7 @@ async fn what_comes_again_as_it_was_is_fine() {
     rig.tick(true).await;
     assert_eq!(dropped(&mut rig, 2.0), []);
     assert_eq!(dropped(&mut rig, 3.0), [(DropReason::OutOfOrder, 1)]);
-    assert_eq!(read(&rig, "x").await.floats, [(at, 2.0)]);
+    assert_eq!(read(&rig, "x").await.floats.to_vec(), [(at, 2.0)]);
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ async fn select(rig: &Rig, matchers: Vec<Matcher>, start: Timestamp, end: Timest
 /// Seconds since START and value.
 fn floats(samples: &[SeriesSamples]) -> Vec<(i64, f64)> {
     let seconds = |t: Timestamp| (t.as_millis() - START.as_millis()) / 1000;
-    samples.iter().flat_map(|s| s.floats.iter().map(|(t, v)| (seconds(*t), *v))).collect()
+    samples.iter().flat_map(|s| s.floats.iter().map(|(t, v)| (seconds(t), v))).collect()
 }
 
 fn at(seconds: u64) -> Timestamp {

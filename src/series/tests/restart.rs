@@ -34,7 +34,7 @@ impl World {
         let matchers = vec![Matcher::equal("__name__", name)];
         let selection = Selection { matchers, start: START - Duration::from_secs(60), end: self.rig.now() };
         let found = self.rig.view.select(&selection).await.unwrap();
-        found.iter().flat_map(|s| &s.floats).map(|(t, v)| (seconds(*t), *v)).collect()
+        found.iter().flat_map(|s| s.floats.iter()).map(|(t, v)| (seconds(t), v)).collect()
     }
 
     /// A query's one number, now.

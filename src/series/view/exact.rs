@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::{Labels, Matcher, Timestamp};
-use crate::promql::{Selection, SourceError, source::is_stale};
+use crate::promql::{Floats, Selection, SourceError, source::is_stale};
 use crate::sketch::{Histogram, format_le};
 
 use super::super::archive::GroupId;
@@ -221,8 +221,8 @@ async fn foreign(
 }
 
 /// The sum of rises after `start`; a fall is a reset, after which the counter began at zero.
-fn rises(samples: &[(Timestamp, f64)], start: Timestamp) -> f64 {
-    let samples: Vec<(Timestamp, f64)> = samples.iter().copied().filter(|(_, v)| !is_stale(*v)).collect();
+fn rises(samples: &Floats, start: Timestamp) -> f64 {
+    let samples: Vec<(Timestamp, f64)> = samples.iter().filter(|(_, v)| !is_stale(*v)).collect();
     let pairs = samples.windows(2).filter(|w| w[1].0 > start);
     pairs.map(|w| if w[1].1 < w[0].1 { w[1].1 } else { w[1].1 - w[0].1 }).sum()
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::base::{Labels, Timestamp};
 use crate::promql::source::is_stale;
-use crate::promql::{Selection, SeriesSamples, SourceError};
+use crate::promql::{Floats, FloatsBuilder, Selection, SeriesSamples, SourceError};
 use crate::sketch::{Histogram, NativeHistogram, format_le};
 
 use super::super::TICK;
@@ -34,27 +34,27 @@ pub(super) fn samples(
     series: &TakenSeries,
     archived: &Archived,
     selection: &Selection,
+    floats: &mut FloatsBuilder,
     budget: &mut usize,
     out: &mut Vec<SeriesSamples>,
 ) -> Result<(), SourceError> {
     let found = match &series.data {
         Data::Samples(sent) => {
-            let mut floats = Vec::new();
-            archived_samples(series, archived, selection, &mut floats)?;
-            take_wanted(sent.stream.iter(), selection, &mut floats)?;
-            vec![SeriesSamples { labels: series.labels.clone(), floats: in_order(floats), histograms: Vec::new() }]
+            archived_samples(series, archived, selection, floats)?;
+            each_wanted(sent.stream.iter(), selection, |at, value| floats.push(at, value))?;
+            vec![SeriesSamples { labels: series.labels.clone(), floats: floats.finish(), histograms: Vec::new() }]
         }
         Data::Natives(sent) => {
             let mut natives = Vec::new();
             archived_natives(series, archived, selection, &mut natives)?;
-            take_wanted(sent.stream.iter(), selection, &mut natives)?;
+            each_wanted(sent.stream.iter(), selection, |at, h| natives.push((at, h)))?;
             forms_of_natives(series, in_order(natives))
         }
         Data::Ours(ours) => {
             let mut walk = Walk::new(taken, series, archived, selection, *budget);
             walk.archive()?;
             walk.memory(ours)?;
-            walk.forms.finish(&series.labels)
+            walk.forms.finish(&series.labels, floats)
         }
     };
     for samples in found.into_iter().filter(|s| !s.floats.is_empty() || !s.histograms.is_empty()) {
@@ -65,15 +65,15 @@ pub(super) fn samples(
     Ok(())
 }
 
-fn take_wanted<T>(
+fn each_wanted<T>(
     samples: impl Iterator<Item = Result<(Timestamp, T), Corrupt>>,
     selection: &Selection,
-    out: &mut Vec<(Timestamp, T)>,
+    mut take: impl FnMut(Timestamp, T),
 ) -> Result<(), SourceError> {
     for sample in samples {
         let (at, value) = sample.map_err(corrupt)?;
         if selection.start < at && at <= selection.end {
-            out.push((at, value));
+            take(at, value);
         }
     }
     Ok(())
@@ -103,13 +103,12 @@ fn archived_samples(
     series: &TakenSeries,
     archived: &Archived,
     selection: &Selection,
-    out: &mut Vec<(Timestamp, f64)>,
+    out: &mut FloatsBuilder,
 ) -> Result<(), SourceError> {
-    for found in pages(series, archived) {
-        if let (part, Points::Samples(samples)) = found? {
-            let inside = samples.into_iter().filter(|(at, _)| *at <= part.through.end());
-            take_wanted(inside.map(Ok), selection, out)?;
-        }
+    for part in archived.of(series.group) {
+        let Some(page) = &part.page else { continue };
+        let end = selection.end.min(part.through.end());
+        page.samples(series.id, selection.start, end, out).map_err(corrupt)?;
     }
     Ok(())
 }
@@ -123,7 +122,7 @@ fn archived_natives(
     for found in pages(series, archived) {
         if let (part, Points::Natives(natives)) = found? {
             let inside = natives.into_iter().filter(|(at, _)| *at <= part.through.end());
-            take_wanted(inside.map(Ok), selection, out)?;
+            each_wanted(inside.map(Ok), selection, |at, h| out.push((at, h)))?;
         }
     }
     Ok(())
@@ -140,7 +139,7 @@ fn forms_of_natives(series: &TakenSeries, natives: Vec<(Timestamp, Arc<NativeHis
     out.extend(series.forms.count.then(|| floats("_count", |h| h.count)));
     out.extend(series.forms.sum.then(|| floats("_sum", |h| h.sum)));
     if series.forms.plain {
-        out.push(SeriesSamples { labels: series.labels.clone(), floats: Vec::new(), histograms: natives });
+        out.push(SeriesSamples { labels: series.labels.clone(), floats: Floats::default(), histograms: natives });
     }
     out
 }
@@ -312,17 +311,17 @@ impl<'a> Walk<'a> {
     }
 }
 
-type Floats = Vec<(Timestamp, f64)>;
+type Pairs = Vec<(Timestamp, f64)>;
 
 /// Collects the samples of one series in all wanted forms.
 struct Collector {
     forms: Arc<Forms>,
-    plain: Floats,
+    plain: Pairs,
     native: Vec<(Timestamp, Arc<NativeHistogram>)>,
-    count: Floats,
-    sum: Floats,
+    count: Pairs,
+    sum: Pairs,
     /// By bound, ascending; `None`: not wanted.
-    buckets: Vec<(f64, Option<(String, Floats)>)>,
+    buckets: Vec<(f64, Option<(String, Pairs)>)>,
 }
 
 impl Collector {
@@ -360,7 +359,7 @@ impl Collector {
             Ok(place) => place,
             Err(place) => {
                 let le = format_le(bound);
-                let wanted = self.forms.wants_bucket(&le).then(|| (le, Floats::new()));
+                let wanted = self.forms.wants_bucket(&le).then(|| (le, Pairs::new()));
                 self.buckets.insert(place, (bound, wanted));
                 place
             }
@@ -370,9 +369,12 @@ impl Collector {
         }
     }
 
-    fn finish(self, labels: &Labels) -> Vec<SeriesSamples> {
-        let floats = |labels, floats| SeriesSamples { labels, floats, histograms: Vec::new() };
-        let mut out = vec![SeriesSamples { labels: labels.clone(), floats: self.plain, histograms: self.native }];
+    fn finish(self, labels: &Labels, builder: &mut FloatsBuilder) -> Vec<SeriesSamples> {
+        let mut floats = |labels, pairs: Pairs| {
+            pairs.into_iter().for_each(|(at, value)| builder.push(at, value));
+            SeriesSamples { labels, floats: builder.finish(), histograms: Vec::new() }
+        };
+        let mut out = vec![SeriesSamples { histograms: self.native, ..floats(labels.clone(), self.plain) }];
         if self.forms.count {
             out.push(floats(derived(labels, "_count"), self.count));
         }
@@ -392,9 +394,10 @@ pub(super) fn join(mut all: Vec<SeriesSamples>) -> Vec<SeriesSamples> {
     for next in all {
         match out.last_mut().filter(|last| last.labels == next.labels) {
             Some(last) => {
-                last.floats.extend(next.floats);
-                last.floats.sort_by_key(|(at, _)| *at);
-                keep_later(&mut last.floats);
+                let mut floats: Pairs = last.floats.iter().chain(next.floats.iter()).collect();
+                floats.sort_by_key(|(at, _)| *at);
+                keep_later(&mut floats);
+                last.floats = floats.into_iter().collect();
                 last.histograms.extend(next.histograms);
                 last.histograms.sort_by_key(|(at, _)| *at);
                 keep_later(&mut last.histograms);

@@ -1,0 +1,217 @@
+//! Float samples in columns. Series that are scraped together have the same times, so a column of times is shared:
+//! it is held once, and what depends on times alone (which samples a window shows) is worked out once.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::base::Timestamp;
+
+/// The float samples of one series, ascending in time.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Floats {
+    times: Arc<Vec<Timestamp>>,
+    values: Vec<f64>,
+}
+
+/// Some consecutive samples of a [`Floats`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FloatsView<'a> {
+    /// As many as there are values.
+    pub times: &'a [Timestamp],
+    /// One for each time.
+    pub values: &'a [f64],
+}
+
+impl Floats {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// The times; series that were read together may share them.
+    pub fn times(&self) -> &Arc<Vec<Timestamp>> {
+        &self.times
+    }
+
+    /// The values, one for each time.
+    pub fn values(&self) -> &[f64] {
+        &self.values
+    }
+
+    /// All of them.
+    pub fn view(&self) -> FloatsView<'_> {
+        FloatsView { times: &self.times, values: &self.values }
+    }
+
+    /// Those at these places, or none when there are no such places.
+    pub fn slice(&self, places: Range<usize>) -> FloatsView<'_> {
+        match (self.times.get(places.clone()), self.values.get(places)) {
+            (Some(times), Some(values)) => FloatsView { times, values },
+            _ => FloatsView::default(),
+        }
+    }
+
+    /// One after the other.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (Timestamp, f64)> + ExactSizeIterator + '_ {
+        self.view().iter()
+    }
+
+    /// The sample at this place.
+    pub fn get(&self, place: usize) -> Option<(Timestamp, f64)> {
+        self.view().get(place)
+    }
+
+    /// Appends a sample that is later than all.
+    pub fn push(&mut self, at: Timestamp, value: f64) {
+        Arc::make_mut(&mut self.times).push(at);
+        self.values.push(value);
+    }
+
+    /// Leaves out the values that are not wanted.
+    pub fn retain(&mut self, wanted: impl Fn(f64) -> bool) {
+        if !self.values.iter().all(|v| wanted(*v)) {
+            *self = self.iter().filter(|(_, v)| wanted(*v)).collect();
+        }
+    }
+
+    /// As pairs.
+    pub fn to_vec(&self) -> Vec<(Timestamp, f64)> {
+        self.iter().collect()
+    }
+}
+
+impl FromIterator<(Timestamp, f64)> for Floats {
+    fn from_iter<I: IntoIterator<Item = (Timestamp, f64)>>(samples: I) -> Self {
+        let (times, values) = samples.into_iter().unzip();
+        Self { times: Arc::new(times), values }
+    }
+}
+
+impl IntoIterator for Floats {
+    type Item = (Timestamp, f64);
+    type IntoIter = std::vec::IntoIter<(Timestamp, f64)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.to_vec().into_iter()
+    }
+}
+
+impl<'a> FloatsView<'a> {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// The sample at this place.
+    pub fn get(&self, place: usize) -> Option<(Timestamp, f64)> {
+        Some((*self.times.get(place)?, *self.values.get(place)?))
+    }
+
+    /// The first sample.
+    pub fn first(&self) -> Option<(Timestamp, f64)> {
+        self.get(0)
+    }
+
+    /// The last sample.
+    pub fn last(&self) -> Option<(Timestamp, f64)> {
+        self.get(self.len().checked_sub(1)?)
+    }
+
+    /// The first and the last sample, where there are two or more.
+    pub fn ends(&self) -> Option<((Timestamp, f64), (Timestamp, f64))> {
+        if self.len() < 2 { None } else { Some((self.first()?, self.last()?)) }
+    }
+
+    /// One after the other.
+    pub fn iter(self) -> impl DoubleEndedIterator<Item = (Timestamp, f64)> + ExactSizeIterator + 'a {
+        self.times.iter().copied().zip(self.values.iter().copied())
+    }
+}
+
+/// Collects the samples of one series after the other.
+#[derive(Debug, Default)]
+pub struct FloatsBuilder {
+    times: Vec<Timestamp>,
+    values: Vec<f64>,
+    /// Of the last series that was finished.
+    shared: Arc<Vec<Timestamp>>,
+}
+
+impl FloatsBuilder {
+    /// Adds a sample.
+    pub fn push(&mut self, at: Timestamp, value: f64) {
+        self.times.push(at);
+        self.values.push(value);
+    }
+
+    /// Both columns, to be made longer by the same number.
+    pub fn columns(&mut self) -> (&mut Vec<Timestamp>, &mut Vec<f64>) {
+        (&mut self.times, &mut self.values)
+    }
+
+    /// What was collected since the last call, in the order of time; of two samples at one time the first stays.
+    pub fn finish(&mut self) -> Floats {
+        let values = std::mem::take(&mut self.values);
+        self.values.reserve(values.len());
+        if self.times != *self.shared {
+            let ascends = self.times.windows(2).all(|pair| pair[0] < pair[1]);
+            if !ascends {
+                return in_order(self.times.drain(..).zip(values).collect());
+            }
+            self.shared = Arc::new(self.times.clone());
+        }
+        self.times.clear();
+        Floats { times: self.shared.clone(), values }
+    }
+}
+
+fn in_order(mut samples: Vec<(Timestamp, f64)>) -> Floats {
+    samples.sort_by_key(|s| s.0);
+    samples.dedup_by_key(|s| s.0);
+    samples.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(secs: i64) -> Timestamp {
+        Timestamp::from_secs(secs)
+    }
+
+    #[test]
+    fn series_with_the_same_times_share_them() {
+        let mut builder = FloatsBuilder::default();
+        let mut collect = |samples: &[(i64, f64)]| {
+            samples.iter().for_each(|(t, v)| builder.push(at(*t), *v));
+            builder.finish()
+        };
+        let (a, b, c) = (collect(&[(1, 1.0), (2, 5.0)]), collect(&[(1, 2.0), (2, 3.0)]), collect(&[(1, 2.0)]));
+        assert!(Arc::ptr_eq(a.times(), b.times()) && !Arc::ptr_eq(b.times(), c.times()));
+        assert_eq!(b.to_vec(), [(at(1), 2.0), (at(2), 3.0)]);
+        let jumbled = collect(&[(2, 2.0), (1, 1.0), (2, 9.0)]);
+        assert_eq!(jumbled.to_vec(), [(at(1), 1.0), (at(2), 2.0)]);
+        assert_eq!(collect(&[(1, 7.0)]).to_vec(), [(at(1), 7.0)]);
+    }
+
+    #[test]
+    fn parts_are_seen_without_copies() {
+        let floats: Floats = (0..5).map(|i| (at(i), i as f64)).collect();
+        assert_eq!(floats.slice(1..3).ends(), Some(((at(1), 1.0), (at(2), 2.0))));
+        assert_eq!(floats.slice(4..5).ends(), None);
+        assert!(floats.slice(4..9).is_empty());
+        let mut some = floats.clone();
+        some.retain(|v| v != 3.0);
+        assert_eq!((some.len(), some.get(3)), (4, Some((at(4), 4.0))));
+    }
+}

@@ -125,6 +125,19 @@ pub struct Tick {
     pub vitals: Vec<(VitalKey, VitalState)>,
     /// Settled web vitals older than this are to be forgotten.
     pub forget_settled_before: Timestamp,
+    /// Pages that samples of the past have become part of.
+    pub history: Rewrite,
+}
+
+/// Pages that are written anew.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Rewrite {
+    /// Removed first.
+    pub sources: Vec<PageKey>,
+    /// What takes their place.
+    pub pages: Vec<StoredPage>,
+    /// Series, by id, that have something as early as this.
+    pub born: Vec<(u64, Slot)>,
 }
 
 #[cfg(test)]
@@ -140,6 +153,7 @@ impl Tick {
             data: Vec::new(),
             vitals: Vec::new(),
             forget_settled_before: Timestamp::MIN,
+            history: Rewrite::default(),
         }
     }
 }
@@ -292,6 +306,15 @@ pub trait Archive: Send + Sync {
         first: Slot,
         last: Slot,
     ) -> BoxFuture<'a, Result<Scanned, ArchiveError>>;
+
+    /// All pages of a group that hold a slot within `first..=last`, of all tiers, those included that no reader is
+    /// shown because they have expired.
+    fn overlapping(
+        &self,
+        group: GroupId,
+        first: Slot,
+        last: Slot,
+    ) -> BoxFuture<'_, Result<Vec<StoredPage>, ArchiveError>>;
 
     /// For each group and slot the page that knows the value there: the one that reaches furthest towards
     /// the slot without beginning after it, of two the one of the better [rank](Tier::rank); else the first

@@ -49,6 +49,10 @@ pub struct Counters {
     pub journal_last_nanos: Number,
     /// Present: batches that wait for the journal.
     pub queue_depth: Number,
+    /// Samples of the past that were put into pages.
+    pub history_samples: Number,
+    /// Present: about how many samples of the past wait for the next tick.
+    pub history_waiting: Number,
     /// Present: live series.
     pub head_series: Number,
     /// Present: web vitals that have not settled.

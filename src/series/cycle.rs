@@ -49,6 +49,8 @@ pub struct Loop {
     pub(super) recovery: Recovery,
     pub(super) waiting: Option<Tick>,
     pub(super) expired_at: Option<Timestamp>,
+    /// What had expired then, for each tier.
+    pub(super) expired: [Slot; 3],
     pub(super) guard: DeletionGuard,
 }
 
@@ -136,7 +138,11 @@ impl Loop {
             self.lane.send(Command::Close { everything, reply });
             self.waiting = closed.await.ok().flatten();
         }
-        let Some(tick) = self.waiting.take() else { return Some(false) };
+        let Some(mut tick) = self.waiting.take() else { return Some(false) };
+        if !self.fold_history(&mut tick).await {
+            self.waiting = Some(tick);
+            return None;
+        }
         if let Err(error) = self.archive.append_tick(&tick).await {
             self.shared.counters.archive_failures.add(1);
             self.shared.counters.archive_failing.set(1);
@@ -222,7 +228,10 @@ impl Loop {
         ];
         let through = kept.map(|keep| Slot::of(now - keep).first_of_window(SLOTS_PER_BLOCK).plus(-1));
         match self.archive.expire(through).await {
-            Ok(series) => tracing::debug!(series, "old samples were removed"),
+            Ok(series) => {
+                self.expired = through;
+                tracing::debug!(series, "old samples were removed");
+            }
             Err(error) => tracing::error!(error = %chain(&error), "old samples were not removed; it is tried again"),
         }
     }

@@ -130,6 +130,17 @@ impl Series {
         }
     }
 
+    /// A sample of the past is about to be in a page: what comes now must be later.
+    pub(super) fn has_past(&mut self, at: Timestamp, value: f64, closed: Slot) {
+        self.note_news(Slot::of(at));
+        self.touched = self.touched.max(closed);
+        if let Data::Samples(sent) = &mut self.data
+            && at > sent.closed
+        {
+            (sent.paged, sent.closed) = ((at, value), at);
+        }
+    }
+
     /// Takes a native histogram, as a sample is taken.
     pub(super) fn native(&mut self, at: Timestamp, histogram: Arc<NativeHistogram>) {
         self.note_news(Slot::of(at));
@@ -166,7 +177,8 @@ impl Series {
         let last = match &self.data {
             _ if self.retired.is_some() => self.touched.end(),
             Data::Ours(_) => Timestamp::MAX,
-            Data::Samples(sent) => self.newest().map_or(sent.closed, |(at, _)| at),
+            // After a start nothing is known of one that has a past only.
+            Data::Samples(_) => self.newest().map_or(self.touched.end(), |(at, _)| at),
             Data::Natives(sent) if sent.stream.first_open().is_some() => Timestamp::MAX,
             Data::Natives(sent) => sent.closed,
         };
@@ -268,7 +280,8 @@ impl Series {
 
     /// All that it had is in pages, which list it up to this slot. Its bounds stay: they are part of its names.
     pub(super) fn let_go(&mut self, listed: Slot) -> Retired {
-        let ended = if self.kind.is_ours() { listed } else { Slot::of(self.closed_sample()).min(listed) };
+        let is_known = !self.kind.is_ours() && self.closed_sample() > Timestamp::MIN;
+        let ended = if is_known { Slot::of(self.closed_sample()).min(listed) } else { listed };
         let (labels, bounds, born) = (self.labels.clone(), self.bounds(), self.born);
         *self = Self::new(self.id, self.group, labels, self.kind, bounds);
         (self.born, self.retired, self.touched) = (born, Some(listed), ended);

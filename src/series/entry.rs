@@ -40,6 +40,8 @@ pub(super) enum Change {
     Add(Slot, f64),
     Observe(Slot, Vec<Observation>),
     Sample(Timestamp, f64),
+    /// Older than what readers look for around a slot.
+    Past(Timestamp, f64),
     Distribution(Timestamp, Arc<NativeHistogram>),
 }
 

@@ -14,6 +14,7 @@ use super::census::Census;
 use super::data::{Data, Series};
 use super::entry::{Change, Draft};
 use super::groups::Groups;
+use super::history::History;
 use super::index::{Index, SeriesRef};
 use super::ledger::{Ledger, LedgerSettings};
 use super::live::Live;
@@ -50,6 +51,8 @@ pub(super) struct Head {
     pub(super) paged: Slot,
     /// The first slot up to which a tick closed something that is not in pages yet.
     pub(super) filled: Option<Slot>,
+    /// Samples of the past that wait for the next tick.
+    pub(super) history: History,
     pub(super) ledger: Ledger,
     /// Of live series.
     pub(super) census: Census,
@@ -80,6 +83,7 @@ impl Head {
             sample_floor: closed.plus(-slots_in(GRACE)),
             paged: closed,
             filled: None,
+            history: History::default(),
             ledger: Ledger::new(ledger),
             census: Census::default(),
             catalog,
@@ -191,10 +195,19 @@ impl Head {
 
     /// Counts one change, whose slot is open.
     pub(super) fn change(&mut self, series: SeriesRef, change: &Change) {
-        let Some(series) = self.series.get_mut(series as usize) else { return };
+        let r = series;
+        let Some(series) = self.series.get_mut(r as usize) else { return };
         match change {
             Change::Add(slot, value) => series.add(*slot, *value),
             Change::Observe(slot, observations) => series.observe(*slot, observations),
+            // After an archive that failed for long, a replay meets what no page has yet.
+            Change::Past(at, value) if Slot::of(*at) > self.paged && *at > series.closed_sample() => {
+                return series.sample(*at, *value);
+            }
+            Change::Past(at, value) => {
+                series.has_past(*at, *value, self.closed);
+                return self.history.push(r, *at, *value);
+            }
             Change::Sample(at, value) => return series.sample(*at, *value),
             Change::Distribution(at, histogram) => return series.native(*at, histogram.clone()),
         }
@@ -238,6 +251,7 @@ impl Head {
             data,
             vitals,
             forget_settled_before,
+            history: super::archive::Rewrite::default(),
         })
     }
 

@@ -43,6 +43,7 @@ mod data;
 mod entry;
 mod groups;
 mod head;
+mod history;
 mod index;
 mod journal;
 pub mod known;
@@ -73,8 +74,8 @@ mod writer;
 
 pub use crate::promql::source::is_stale;
 pub use archive::{
-    Archive, ArchiveError, GroupId, Merge, PageKey, Restored, Retired, RetiredQuery, Scanned, SeriesDef, StoredChunk,
-    StoredPage, Tick, Tier, VitalState,
+    Archive, ArchiveError, GroupId, Merge, PageKey, Restored, Retired, RetiredQuery, Rewrite, Scanned, SeriesDef,
+    StoredChunk, StoredPage, Tick, Tier, VitalState,
 };
 pub use batch::{Batch, Delta, Item, Observation, RecordError, Recorded, Recorder};
 pub use carry::{EntryHead, entry_head, rebind_entry};

@@ -18,6 +18,7 @@ use super::lane::lane;
 use super::recorder::RecorderHandle;
 use super::recover::{OpenError, recover};
 use super::settings::Settings;
+use super::slot::Slot;
 use super::view::View;
 use super::writer::{Shared, Writer};
 
@@ -54,6 +55,7 @@ pub async fn open(
         recovery,
         waiting: None,
         expired_at: None,
+        expired: [Slot::NONE; 3],
         guard,
     };
     Ok((handle, view, own))

@@ -17,7 +17,7 @@ use super::head::Head;
 use super::index::SeriesRef;
 use super::limits;
 use super::native::stale_marker;
-use super::settings::Limits;
+use super::settings::{Limits, Settings};
 use super::slot::Slot;
 use super::total::SeriesKind;
 use super::vitals::VitalReport;
@@ -48,6 +48,8 @@ pub(super) struct Planner<'a> {
     head: &'a Head,
     limits: &'a Limits,
     now: Timestamp,
+    /// Samples of this time and before are not kept any more.
+    oldest: Timestamp,
     current: Slot,
     fresh_by_labels: LabelMap<usize>,
     fresh: Census,
@@ -55,12 +57,13 @@ pub(super) struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    pub(super) fn new(head: &'a Head, limits: &'a Limits, now: Timestamp) -> Self {
+    pub(super) fn new(head: &'a Head, settings: &'a Settings, now: Timestamp) -> Self {
         let current = head.current_slot(now);
         Self {
             head,
-            limits,
+            limits: &settings.limits,
             now,
+            oldest: now - settings.keep.resolution_1h,
             current,
             fresh_by_labels: LabelMap::default(),
             fresh: Census::default(),
@@ -113,18 +116,17 @@ impl<'a> Planner<'a> {
             Delta::Sample(v) if is_stale(v) && self.is_native(&item.labels) => {
                 Change::Distribution(item.at, Arc::new(stale_marker()))
             }
+            Delta::Sample(v) if self.is_past(item.at) => Change::Past(item.at, v),
             Delta::Sample(v) => Change::Sample(item.at, v),
             Delta::Distribution(h) => Change::Distribution(item.at, h),
         };
         // What is refused must not take the place of a series.
-        if let Change::Sample(at, _) | Change::Distribution(at, _) = &change {
-            self.in_time(*at)?;
-        }
+        self.in_time(&change)?;
         let series = self.resolve(&item.labels, kind(&change))?;
         let is_new = match &change {
             Change::Sample(at, value) => self.in_order(series, *at, Some(*value))?,
             Change::Distribution(at, _) => self.in_order(series, *at, None)?,
-            Change::Add(..) | Change::Observe(..) => true,
+            Change::Add(..) | Change::Observe(..) | Change::Past(..) => true,
         };
         if is_new {
             self.plan.draft.changes.push((series, change));
@@ -153,10 +155,19 @@ impl<'a> Planner<'a> {
         own.min(self.current)
     }
 
-    /// Not of the future, and not older than what readers look for beyond the range that they are asked for.
-    fn in_time(&self, at: Timestamp) -> Result<(), DropReason> {
-        let is_open = at <= self.now + AHEAD && Slot::of(at) > self.head.sample_floor;
-        if is_open { Ok(()) } else { Err(DropReason::OutOfRange) }
+    /// Whether it is older than what readers look for beyond the range that they are asked for.
+    fn is_past(&self, at: Timestamp) -> bool {
+        Slot::of(at) <= self.head.sample_floor
+    }
+
+    /// Not of the future, and not older than what is kept.
+    fn in_time(&self, change: &Change) -> Result<(), DropReason> {
+        let is_in_time = match change {
+            Change::Past(at, _) => *at > self.oldest,
+            Change::Sample(at, _) | Change::Distribution(at, _) => *at <= self.now + AHEAD && !self.is_past(*at),
+            Change::Add(..) | Change::Observe(..) => true,
+        };
+        if is_in_time { Ok(()) } else { Err(DropReason::OutOfRange) }
     }
 
     /// A sample must be newer than what has closed of its series. The newest one may come again as it was: its
@@ -206,7 +217,7 @@ fn kind(change: &Change) -> SeriesKind {
     match change {
         Change::Add(..) => SeriesKind::Counter,
         Change::Observe(..) => SeriesKind::Histogram,
-        Change::Sample(..) => SeriesKind::Sample,
+        Change::Sample(..) | Change::Past(..) => SeriesKind::Sample,
         Change::Distribution(..) => SeriesKind::Native,
     }
 }

@@ -9,6 +9,7 @@ use crate::base::clock::BoxFuture;
 use super::MetricCatalog;
 use super::batch::{Batch, Delta, RecordError, Recorded, Recorder};
 use super::counters::Counters;
+use super::history::ROOM;
 use super::lane::{self, Refused};
 use super::writer::{Answers, Shared, ticket};
 
@@ -43,6 +44,10 @@ impl RecorderHandle {
             self.shared.counters.dropped_events(DropReason::TooLarge, events(&batch));
             return Err(RecordError::TooMany { items, limit });
         }
+        if self.has_no_room_for(&batch) {
+            self.shared.counters.dropped_events(DropReason::Overloaded, events(&batch));
+            return Err(RecordError::Full);
+        }
         let (ticket, answers) = ticket();
         let nudge = match self.lane.record(batch, ticket) {
             Ok((depth, nudge)) => {
@@ -61,6 +66,17 @@ impl RecorderHandle {
             drop(nudge);
         }
         answers.await.map_or(Err(RecordError::Stopped), Answers::own)
+    }
+}
+
+impl RecorderHandle {
+    /// Whether it holds samples of the past while too many wait already.
+    fn has_no_room_for(&self, batch: &Batch) -> bool {
+        if self.shared.counters.history_waiting.get() < ROOM {
+            return false;
+        }
+        let floor = self.shared.head.read().sample_floor.end();
+        batch.items.iter().any(|item| matches!(item.delta, Delta::Sample(_)) && item.at <= floor)
     }
 }
 

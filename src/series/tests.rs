@@ -6,6 +6,7 @@ mod crash;
 mod damage;
 mod faults;
 mod faulty;
+mod history;
 mod listing;
 mod natives;
 mod order;
@@ -131,7 +132,8 @@ impl Rig {
     /// Closes, archives, trims and makes pages until nothing is left to close.
     async fn tick(&mut self, everything: bool) {
         assert!(self.page().await);
-        while let Some(tick) = self.writer.close(everything) {
+        while let Some(mut tick) = self.writer.close(everything) {
+            assert!(self.keeper().fold_history(&mut tick).await);
             self.archive.append_tick(&tick).await.unwrap();
             self.writer.archived(tick.through, tick.entry);
             assert!(self.page().await);
@@ -162,6 +164,7 @@ impl Rig {
             recovery: Recovery::default(),
             waiting: None,
             expired_at: None,
+            expired: [Slot::NONE; 3],
             guard: crate::base::steady::DeletionGuard::new(None),
         }
     }

@@ -274,7 +274,7 @@ impl Writer {
     fn plan(&mut self, batches: Vec<Batch>, now: Timestamp) -> (Plan, u64) {
         let head = self.shared.head.read();
         let settle_until = self.settle_until(now);
-        let plan = Planner::new(&head, &self.shared.settings.limits, now).run(batches, settle_until);
+        let plan = Planner::new(&head, &self.shared.settings, now).run(batches, settle_until);
         let number = head.entry + 1;
         if !plan.draft.is_empty() {
             self.encoder.encode(number, now, &plan.draft, |r| match head.new_at(r) {
@@ -347,6 +347,7 @@ impl Writer {
         let counters = &self.shared.counters;
         counters.head_series.set(head.by_labels.len() as u64);
         counters.pending_vitals.set(head.ledger.pending().len() as u64);
+        counters.history_waiting.set(head.history.len() as u64);
         drop(head);
         counters.late.add(late);
         counters.settled.add(settled);
@@ -436,7 +437,7 @@ impl SegmentUse {
 pub(super) fn slot_of(change: &Change) -> Slot {
     match change {
         Change::Add(slot, _) | Change::Observe(slot, _) => *slot,
-        Change::Sample(at, _) | Change::Distribution(at, _) => Slot::of(*at),
+        Change::Sample(at, _) | Change::Past(at, _) | Change::Distribution(at, _) => Slot::of(*at),
     }
 }
 

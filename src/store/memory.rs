@@ -64,8 +64,19 @@ impl Contents {
             self.ticks.insert(tick.through, tick.data.clone());
         }
         self.vitals.extend(tick.vitals.iter().cloned());
+        self.replace(&tick.history.sources, &tick.history.pages);
+        for (id, born) in &tick.history.born {
+            if let Some(def) = self.series.get_mut(id) {
+                def.born = def.born.min(*born);
+            }
+        }
         let gone = tick.forget_settled_before;
         self.vitals.retain(|_, state| !matches!(state, VitalState::Settled(at) if *at <= gone));
+    }
+
+    fn replace(&mut self, sources: &[PageKey], pages: &[StoredPage]) {
+        sources.iter().for_each(|key| drop(self.pages.remove(&(key.group, key.tier, key.first))));
+        self.add(pages);
     }
 
     fn add(&mut self, pages: &[StoredPage]) {
@@ -200,9 +211,7 @@ impl Archive for MemoryArchive {
         merged: &'a [StoredPage],
     ) -> BoxFuture<'a, Result<(), ArchiveError>> {
         Box::pin(async move {
-            let mut c = self.0.lock();
-            sources.iter().for_each(|key| drop(c.pages.remove(&(key.group, key.tier, key.first))));
-            c.add(merged);
+            self.0.lock().replace(sources, merged);
             Ok(())
         })
     }
@@ -214,6 +223,18 @@ impl Archive for MemoryArchive {
         last: Slot,
     ) -> BoxFuture<'a, Result<Scanned, ArchiveError>> {
         Box::pin(async move { Ok(self.0.lock().scan(groups, first, last)) })
+    }
+
+    fn overlapping(
+        &self,
+        group: GroupId,
+        first: Slot,
+        last: Slot,
+    ) -> BoxFuture<'_, Result<Vec<StoredPage>, ArchiveError>> {
+        let holds = |p: &&StoredPage| p.key.group == group && p.key.first <= last && p.key.last() >= first;
+        let mut pages: Vec<_> = self.0.lock().pages.values().filter(holds).cloned().collect();
+        pages.sort_by_key(|p| p.key);
+        Box::pin(std::future::ready(Ok(pages)))
     }
 
     fn nearest<'a>(

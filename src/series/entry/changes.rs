@@ -7,6 +7,7 @@
 //!     sample (2): millisecond difference to the sample or distribution before, the entry's time at first; number
 //!     distribution (3): millisecond difference as in 2, a whole native histogram as `series::native` writes it
 //!     sample (4), distribution (5): at the time of the one before, otherwise as 2 and 3
+//!     sample of the past: as 2 (6), as 4 (7)
 //! of version 0.1: dictionary number << 2 | what, then
 //!     add (0): slot difference to the entry's slot, number
 //!     observe (1): slot difference, how many, (f64, weight) …
@@ -36,6 +37,8 @@ const DISTRIBUTION: u64 = 3;
 const SAME_TIME: u64 = 2;
 const SAMPLE_AGAIN: u64 = SAMPLE + SAME_TIME;
 const DISTRIBUTION_AGAIN: u64 = DISTRIBUTION + SAME_TIME;
+const PAST: u64 = 6;
+const PAST_AGAIN: u64 = 7;
 
 /// Writes changes in steps.
 pub(super) struct PutChanges {
@@ -63,11 +66,15 @@ impl PutChanges {
                 put_observations(out, observations);
             }
             Change::Sample(time, v) => {
-                self.put_timed(out, number, SAMPLE, *time);
+                self.put_timed(out, number, [SAMPLE, SAMPLE_AGAIN], *time);
+                out.put_number(*v);
+            }
+            Change::Past(time, v) => {
+                self.put_timed(out, number, [PAST, PAST_AGAIN], *time);
                 out.put_number(*v);
             }
             Change::Distribution(time, histogram) => {
-                self.put_timed(out, number, DISTRIBUTION, *time);
+                self.put_timed(out, number, [DISTRIBUTION, DISTRIBUTION_AGAIN], *time);
                 native::put(out, histogram, None);
             }
         }
@@ -83,11 +90,11 @@ impl PutChanges {
         out.put_zigzag(slot.index() - self.slot.index());
     }
 
-    fn put_timed(&mut self, out: &mut Vec<u8>, number: u32, what: u64, time: Timestamp) {
+    fn put_timed(&mut self, out: &mut Vec<u8>, number: u32, [first, again]: [u64; 2], time: Timestamp) {
         if time == self.time {
-            return self.put_head(out, number, what + SAME_TIME);
+            return self.put_head(out, number, again);
         }
-        self.put_head(out, number, what);
+        self.put_head(out, number, first);
         out.put_zigzag(time.as_millis().wrapping_sub(self.time.as_millis()));
         self.time = time;
     }
@@ -142,8 +149,8 @@ impl GetChanges {
                 let slot = self.get_slot(from)?;
                 (slot, Change::Observe(slot, get_observations(from)?))
             }
-            SAMPLE | DISTRIBUTION | SAMPLE_AGAIN | DISTRIBUTION_AGAIN => {
-                if what == SAMPLE || what == DISTRIBUTION {
+            SAMPLE | DISTRIBUTION | PAST | SAMPLE_AGAIN | DISTRIBUTION_AGAIN | PAST_AGAIN => {
+                if matches!(what, SAMPLE | DISTRIBUTION | PAST) {
                     self.step_time(from.zigzag()?);
                 }
                 (self.slot_of_time, self.get_timed(from, what)?)
@@ -156,6 +163,7 @@ impl GetChanges {
     fn get_timed(&self, from: &mut Get<'_>, what: u64) -> Result<Change, Corrupt> {
         Ok(match what {
             SAMPLE | SAMPLE_AGAIN => Change::Sample(self.time, from.number()?),
+            PAST | PAST_AGAIN => Change::Past(self.time, from.number()?),
             _ => Change::Distribution(self.time, Arc::new(native::get(from, None)?)),
         })
     }

@@ -252,6 +252,7 @@ fn change() -> impl Strategy<Value = Change> {
         (time(), value()).prop_map(|(at, v)| Change::Add(Slot::of(at), v)),
         (time(), observations).prop_map(|(at, all)| Change::Observe(Slot::of(at), all)),
         (time(), value()).prop_map(|(at, v)| Change::Sample(at, v)),
+        (time(), value()).prop_map(|(at, v)| Change::Past(at, v)),
         (time(), ends).prop_map(|(at, h)| Change::Distribution(at, h)),
     ]
 }
@@ -271,6 +272,7 @@ fn exact_change(change: &Change) -> ExactChange {
             (1, slot.index(), all.iter().map(|o| (o.value.to_bits(), o.weight)).collect(), None)
         }
         Change::Sample(at, v) => (2, at.as_millis(), vec![(v.to_bits(), 0)], None),
+        Change::Past(at, v) => (4, at.as_millis(), vec![(v.to_bits(), 0)], None),
         Change::Distribution(at, h) => (3, at.as_millis(), vec![(h.sum.to_bits(), 0)], Some(format!("{h:?}"))),
     }
 }

@@ -246,7 +246,8 @@ impl World {
                 None if !self.rig.page().await => return,
                 None => self.rig.writer.close(everything),
             };
-            let Some(tick) = tick else { return };
+            let Some(mut tick) = tick else { return };
+            assert!(self.rig.keeper().fold_history(&mut tick).await);
             match self.rig.archive.append_tick(&tick).await {
                 Ok(()) => self.rig.writer.archived(tick.through, tick.entry),
                 Err(_) => return self.waiting = Some(tick),

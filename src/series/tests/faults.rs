@@ -351,7 +351,8 @@ impl World {
                 None if !self.rig().page().await => return,
                 None => self.rig().writer.close(everything),
             };
-            let Some(tick) = tick else { return self.rig().compact().await };
+            let Some(mut tick) = tick else { return self.rig().compact().await };
+            assert!(self.rig().keeper().fold_history(&mut tick).await);
             match self.rig().archive.append_tick(&tick).await {
                 Ok(()) => self.rig().writer.archived(tick.through, tick.entry),
                 Err(_) => {

@@ -41,6 +41,9 @@ impl<S: Strikes> Archive for FaultyArchive<S> {
     fn scan<'a>(&'a self, groups: &'a [GroupId], first: Slot, last: Slot) -> Answer<'a, Scanned> {
         self.0.scan(groups, first, last)
     }
+    fn overlapping(&self, group: GroupId, first: Slot, last: Slot) -> Answer<'_, Vec<StoredPage>> {
+        self.0.overlapping(group, first, last)
+    }
     fn nearest<'a>(&'a self, places: &'a [(GroupId, Slot)]) -> Answer<'a, Vec<Option<StoredPage>>> {
         self.0.nearest(places)
     }

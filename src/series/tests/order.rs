@@ -32,7 +32,7 @@ async fn too_late_for_its_series_is_not_too_late_for_all() {
     let (mut rig, ..) = Rig::memory().await;
     rig.advance(4 * 3600);
     let ago = |seconds: u64| rig.now() - Duration::from_secs(seconds);
-    let (soon, late, ancient, ahead) = (ago(5), ago(60), ago(3 * 3600 + 7200), rig.now() + Duration::from_secs(601));
+    let (soon, late, ancient, ahead) = (ago(5), ago(60), ago(401 * 86_400), rig.now() + Duration::from_secs(601));
     rig.record(batch([sample("x", soon, 1.0)]));
     rig.advance(600);
     rig.tick(false).await;

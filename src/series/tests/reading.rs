@@ -324,7 +324,7 @@ async fn the_loop_archives_what_is_over_when_it_is_told_to_stop() {
 #[tokio::test]
 async fn a_sample_out_of_time_takes_no_place() {
     let (mut rig, ..) = Rig::memory().await;
-    let (early, late) = (START - Duration::from_secs(7200), START + Duration::from_secs(3600));
+    let (early, late) = (START - Duration::from_secs(401 * 86_400), START + Duration::from_secs(3600));
     let recorded = rig.record(batch([sample("a", early, 1.0), sample("b", late, 1.0), sample("c", START, 1.0)]));
     assert_eq!(recorded.dropped, [(DropReason::OutOfRange, 2)]);
     assert_eq!(rig.shared.head.read().by_labels.len(), 1);

@@ -2,8 +2,8 @@
 
 use crate::base::{Labels, Timestamp};
 use crate::series::{
-    Archive, Merge, PageKey, Retired, RetiredQuery, SeriesDef, SeriesKind, Slot, StoredPage, Tick, Tier, VitalKey,
-    VitalState,
+    Archive, Merge, PageKey, Retired, RetiredQuery, Rewrite, SeriesDef, SeriesKind, Slot, StoredPage, Tick, Tier,
+    VitalKey, VitalState,
 };
 use crate::store::memory::MemoryArchive;
 use crate::store::sqlite::SqliteStore;
@@ -45,6 +45,7 @@ async fn contract(archive: &dyn Archive) {
             (key("c"), VitalState::Settled(Timestamp::from_secs(9))),
         ],
         forget_settled_before: Timestamp::MIN,
+        history: Rewrite::default(),
     };
     archive.append_tick(&tick).await.unwrap();
     let again = Tick { entry: 99, data: vec![4], ..tick.clone() };
@@ -60,6 +61,7 @@ async fn contract(archive: &dyn Archive) {
         data: vec![5],
         vitals: vec![(key("a"), VitalState::Settled(Timestamp::from_secs(20)))],
         forget_settled_before: Timestamp::from_secs(5),
+        history: Rewrite::default(),
     };
     archive.append_tick(&next).await.unwrap();
     let mut loaded = archive.load().await.unwrap();
@@ -127,6 +129,38 @@ async fn pages_contract(archive: &dyn Archive) {
     let loaded = archive.load().await.unwrap();
     assert_eq!((loaded.ended, loaded.last_series, loaded.last_group), (None, 1, 7), "ids are never used again");
     retired_contract(archive).await;
+    history_contract(archive).await;
+}
+
+/// A tick brings pages that hold what came of the past.
+async fn history_contract(archive: &dyn Archive) {
+    const BLOCK: i64 = 720;
+    let page = |tier, first, slots, byte: u8| StoredPage {
+        key: PageKey { group: 900, tier, first: Slot::new(first), slots },
+        head: vec![byte],
+        body: vec![byte, byte],
+    };
+    let def = SeriesDef {
+        id: 90_000,
+        group: 900,
+        labels: Labels::metric("past", [("n", "1")]),
+        kind: SeriesKind::Sample,
+        born: Slot::new(200_000),
+        retired: None,
+    };
+    let (short, day) = (page(Tier::Seconds10, 144_000, 60, 1), page(Tier::Hour1, 138_240, 8_640, 2));
+    archive.merge(&[], &[short.clone(), day.clone()]).await.unwrap();
+    let found = archive.overlapping(900, Slot::new(144_059), Slot::new(144_100)).await.unwrap();
+    assert_eq!(found, [short.clone(), day.clone()]);
+    assert_eq!(archive.overlapping(900, Slot::new(146_880), Slot::LAST).await.unwrap(), []);
+    let pages = vec![page(Tier::Seconds10, 144_000, BLOCK, 3)];
+    let history = Rewrite { sources: vec![short.key], pages, born: vec![(90_000, Slot::new(144_000))] };
+    let tick = Tick { series: vec![def], history: history.clone(), ..Tick::empty(Slot::new(300_000), 10) };
+    archive.append_tick(&tick).await.unwrap();
+    let found = archive.overlapping(900, Slot::new(144_000), Slot::new(144_000)).await.unwrap();
+    assert_eq!(found, [history.pages[0].clone(), day]);
+    let loaded = archive.load().await.unwrap();
+    assert_eq!(loaded.series.last().map(|s| (s.id, s.born)), Some((90_000, Slot::new(144_000))));
 }
 
 async fn all_retired(archive: &dyn Archive) -> Vec<SeriesDef> {

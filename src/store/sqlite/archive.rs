@@ -100,6 +100,15 @@ impl Archive for SqliteStore {
         Box::pin(async move { pages::scan(self, groups, first, last).await.map_err(reading) })
     }
 
+    fn overlapping(
+        &self,
+        group: GroupId,
+        first: Slot,
+        last: Slot,
+    ) -> BoxFuture<'_, Result<Vec<StoredPage>, ArchiveError>> {
+        Box::pin(async move { pages::overlapping(self, group, first, last).await.map_err(reading) })
+    }
+
     fn nearest<'a>(
         &'a self,
         places: &'a [(GroupId, Slot)],
@@ -193,6 +202,8 @@ async fn append_tick(store: &SqliteStore, tick: &Tick) -> Result<(), Failure> {
     }
     append_lived(&mut tx, &tick.live).await?;
     append_vitals(&mut tx, tick).await?;
+    pages::replace(&mut tx, &tick.history.sources, &tick.history.pages).await?;
+    series::set_born(&mut tx, &tick.history.born).await?;
     Ok(tx.commit().await?)
 }
 

@@ -93,12 +93,42 @@ pub(super) async fn mergeable(
 
 pub(super) async fn merge(store: &SqliteStore, sources: &[PageKey], merged: &[StoredPage]) -> Result<(), Failure> {
     let mut tx = store.pool().begin_with("BEGIN IMMEDIATE").await?;
+    replace(&mut tx, sources, merged).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Removes pages, then adds others.
+pub(super) async fn replace(
+    tx: &mut Transaction<'_, Sqlite>,
+    sources: &[PageKey],
+    pages: &[StoredPage],
+) -> Result<(), Failure> {
     for key in sources {
         let query = sqlx::query(REMOVE).bind(key.group.cast_signed()).bind(i64::from(key.tier.number()));
-        query.bind(key.first.index()).bind(key.slots).execute(&mut *tx).await?;
+        query.bind(key.first.index()).bind(key.slots).execute(&mut **tx).await?;
     }
-    add(&mut tx, merged).await?;
-    Ok(tx.commit().await?)
+    add(tx, pages).await
+}
+
+/// All pages of a group that reach into a range, of all tiers.
+pub(super) async fn overlapping(
+    store: &SqliteStore,
+    group: GroupId,
+    first: Slot,
+    last: Slot,
+) -> Result<Vec<StoredPage>, Failure> {
+    let wanted = serde_json::to_string(&[group])?;
+    let mut tx = store.pool().begin().await?;
+    let mut pages = Vec::new();
+    for (tier, longest) in Tier::ALL.into_iter().zip(LONGEST) {
+        let query = sqlx::query(SCAN).bind(&wanted).bind(i64::from(tier.number()));
+        let query = query.bind(first.index()).bind(longest).bind(last.index());
+        for row in query.fetch_all(&mut *tx).await? {
+            pages.push(page(&row)?);
+        }
+    }
+    tx.commit().await?;
+    Ok(pages)
 }
 
 /// Of each tier only what no finer one has.

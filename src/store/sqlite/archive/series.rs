@@ -33,6 +33,8 @@ const RETIRED: &str = "WITH gone (id, listed, ended) AS (";
 const RETIRE: &str = ") UPDATE series SET retired = max(gone.listed, 1), ended = max(gone.ended, 1) FROM gone \
     WHERE series.id = gone.id";
 
+const SET_BORN: &str = "UPDATE series SET born = ?2 WHERE id = ?1 AND born > ?2";
+
 /// Statements, and how they are to find their rows.
 #[cfg(test)]
 pub(super) const PLANNED: [(&str, &str); 4] = [
@@ -101,6 +103,14 @@ pub(super) fn definition(row: SeriesRow) -> Result<SeriesDef, Failure> {
         born: Slot::new(born),
         retired: (retired != 0).then_some(Retired { listed: Slot::new(retired), ended: Slot::new(ended) }),
     })
+}
+
+/// Series that have something earlier than was known.
+pub(super) async fn set_born(tx: &mut Transaction<'_, Sqlite>, born: &[(u64, Slot)]) -> Result<(), Failure> {
+    for (id, slot) in born {
+        sqlx::query(SET_BORN).bind(id.cast_signed()).bind(slot.index()).execute(&mut **tx).await?;
+    }
+    Ok(())
 }
 
 /// Adds what is new.

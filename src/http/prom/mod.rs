@@ -1,6 +1,7 @@
 //! The Prometheus HTTP API: one file an action. What Grafana's Prometheus data source, promtool and other
 //! clients ask, in Prometheus's exact form.
 
+mod alerts;
 mod error;
 mod format_query;
 mod label_values;
@@ -12,6 +13,8 @@ mod query;
 mod query_range;
 mod reply;
 mod result;
+mod rule_form;
+mod rules;
 mod series;
 mod status;
 #[cfg(test)]
@@ -33,6 +36,8 @@ pub fn routes() -> Router<Api> {
         .route("/api/v1/labels", get(labels::labels).post(labels::labels))
         .route("/api/v1/label/{name}/values", get(label_values::label_values))
         .route("/api/v1/metadata", get(metadata::metadata))
+        .route("/api/v1/rules", get(rules::rules))
+        .route("/api/v1/alerts", get(alerts::alerts))
         .route("/api/v1/status/buildinfo", get(status::build_info))
         .route("/api/v1/status/flags", get(status::flags))
         .route("/api/v1/status/runtimeinfo", get(status::runtime_info))

@@ -67,6 +67,15 @@ impl Params {
         self.get(name).map(parse).transpose()
     }
 
+    /// A switch, off when absent; the words that Go's `strconv.ParseBool` takes.
+    pub(super) fn boolean(&self, name: &str) -> Result<bool, ApiError> {
+        match self.get(name) {
+            None | Some("0" | "f" | "F" | "false" | "False" | "FALSE") => Ok(false),
+            Some("1" | "t" | "T" | "true" | "True" | "TRUE") => Ok(true),
+            Some(text) => Err(ApiError::parameter(name, format!("{text:?} is neither true nor false"))),
+        }
+    }
+
     /// At most how many results; 0 for all.
     pub(super) fn limit(&self) -> Result<usize, ApiError> {
         let Some(text) = self.get("limit") else { return Ok(0) };

@@ -1,6 +1,9 @@
 //! A router over three series in memory, for the tests of the actions.
 
+mod objectives;
+
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
@@ -50,7 +53,7 @@ fn api() -> Api {
         negative: NativeBuckets(vec![(1, 1.0)]),
     };
     let labels = Labels::new([("__name__", "native")]);
-    source.push(growing_histograms(labels, &native, std::time::Duration::from_secs(60), 2));
+    source.push(growing_histograms(labels, &native, Duration::from_secs(60), 2));
     let source = Arc::new(Fixed(source));
     Api::new(Ports {
         clock: Arc::new(ManualClock::at(Timestamp::from_secs(60))),
@@ -149,11 +152,11 @@ impl OnCall for Fixed {
 
 impl Objectives for Fixed {
     fn statuses(&self) -> Vec<ObjectiveStatus> {
-        unreachable!("{UNREACHED}")
+        objectives::statuses()
     }
 
-    fn compiled(&self, _name: &str) -> Option<Arc<CompiledObjective>> {
-        unreachable!("{UNREACHED}")
+    fn compiled(&self, name: &str) -> Option<Arc<CompiledObjective>> {
+        objectives::compiled(name).map(Arc::new)
     }
 
     fn budget<'a>(
@@ -167,5 +170,9 @@ impl Objectives for Fixed {
 
     fn last_evaluation(&self) -> Option<Timestamp> {
         unreachable!("{UNREACHED}")
+    }
+
+    fn evaluate_every(&self) -> Duration {
+        Duration::from_secs(5)
     }
 }

@@ -2,13 +2,18 @@
 //! clients ask, in Prometheus's exact form.
 
 mod alerts;
+mod cors;
 mod error;
+mod etag;
 mod format_query;
+mod histogram;
+mod json;
 mod label_values;
 mod labels;
 mod matchers;
 mod metadata;
 mod params;
+pub mod queries;
 mod query;
 mod query_range;
 mod reply;
@@ -16,30 +21,43 @@ mod result;
 mod rule_form;
 mod rules;
 mod series;
+mod stats;
 mod status;
 #[cfg(test)]
 mod testing;
 
 use axum::Router;
+use axum::middleware::from_fn;
 use axum::routing::get;
 
 use super::Api;
 
 /// The routes, with absolute paths.
 pub fn routes() -> Router<Api> {
+    Router::new().merge(queries_routes()).merge(tagged_routes()).layer(from_fn(cors::cors))
+}
+
+/// What is different each time.
+fn queries_routes() -> Router<Api> {
     Router::new()
         .route("/api/v1/query", get(query::query).post(query::query))
         .route("/api/v1/query_range", get(query_range::query_range).post(query_range::query_range))
         .route("/api/v1/query_exemplars", get(query::exemplars).post(query::exemplars))
         .route("/api/v1/format_query", get(format_query::format_query).post(format_query::format_query))
+        .route("/api/v1/alerts", get(alerts::alerts))
+        .route("/api/v1/status/runtimeinfo", get(status::runtime_info))
+        .route("/api/v1/status/tsdb", get(status::tsdb))
+}
+
+/// What is asked for often and seldom changes.
+fn tagged_routes() -> Router<Api> {
+    Router::new()
         .route("/api/v1/series", get(series::series).post(series::series))
         .route("/api/v1/labels", get(labels::labels).post(labels::labels))
         .route("/api/v1/label/{name}/values", get(label_values::label_values))
         .route("/api/v1/metadata", get(metadata::metadata))
         .route("/api/v1/rules", get(rules::rules))
-        .route("/api/v1/alerts", get(alerts::alerts))
         .route("/api/v1/status/buildinfo", get(status::build_info))
         .route("/api/v1/status/flags", get(status::flags))
-        .route("/api/v1/status/runtimeinfo", get(status::runtime_info))
-        .route("/api/v1/status/tsdb", get(status::tsdb))
+        .layer(from_fn(etag::tag))
 }

@@ -9,6 +9,7 @@ use axum::http::header::CONTENT_TYPE;
 
 use super::error::ApiError;
 use crate::base::Timestamp;
+use crate::promql::engine::StatsSlot;
 use crate::promql::{QueryOptions, parse_duration};
 
 /// How Prometheus's clients write "the beginning" and "the end of time".
@@ -88,9 +89,10 @@ impl Params {
         if let Some(timeout) = self.duration("timeout")? {
             options.timeout = options.timeout.min(timeout);
         }
-        if let Some(lookback) = self.duration("lookback_delta")? {
+        if let Some(lookback) = self.duration("lookback_delta")?.filter(|lookback| !lookback.is_zero()) {
             options.lookback = lookback;
         }
+        options.stats = self.get("stats").map(|_| StatsSlot::default());
         Ok(options)
     }
 }
@@ -139,6 +141,7 @@ mod tests {
         let short = params(Request::get("/x?timeout=1s&lookback_delta=90"), "").await.options().unwrap();
         assert_eq!((short.timeout.as_secs(), short.lookback.as_secs()), (1, 90));
         assert_eq!(params(Request::get("/x?timeout=1h"), "").await.options().unwrap(), QueryOptions::default());
+        assert_eq!(params(Request::get("/x?lookback_delta=0"), "").await.options().unwrap(), QueryOptions::default());
         assert!(params(Request::get("/x?timeout=x"), "").await.options().is_err());
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
+use axum::response::Response;
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
@@ -34,8 +35,13 @@ pub(super) async fn post_form(uri: &str, form: &str) -> (StatusCode, serde_json:
     call(request.body(Body::from(form.to_owned())).unwrap()).await
 }
 
+/// The whole reply.
+pub(super) async fn answer(request: Request<Body>) -> Response {
+    routes().with_state(api()).oneshot(request).await.unwrap()
+}
+
 async fn call(request: Request<Body>) -> (StatusCode, serde_json::Value) {
-    let response = routes().with_state(api()).oneshot(request).await.unwrap();
+    let response = answer(request).await;
     let status = response.status();
     let body = response.into_body().collect().await.unwrap().to_bytes();
     (status, serde_json::from_slice(&body).unwrap_or_else(|e| panic!("{e}: {body:?}")))

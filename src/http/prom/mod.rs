@@ -5,6 +5,7 @@ mod alerts;
 mod cors;
 mod error;
 mod etag;
+mod federate;
 mod format_query;
 mod histogram;
 mod json;
@@ -16,6 +17,7 @@ mod params;
 pub mod queries;
 mod query;
 mod query_range;
+mod remote_read;
 mod reply;
 mod result;
 mod rule_form;
@@ -28,7 +30,7 @@ mod testing;
 
 use axum::Router;
 use axum::middleware::from_fn;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 use super::Api;
 
@@ -45,6 +47,8 @@ fn queries_routes() -> Router<Api> {
         .route("/api/v1/query_exemplars", get(query::exemplars).post(query::exemplars))
         .route("/api/v1/format_query", get(format_query::format_query).post(format_query::format_query))
         .route("/api/v1/alerts", get(alerts::alerts))
+        .route("/api/v1/read", post(remote_read::read))
+        .route("/federate", get(federate::federate))
         .route("/api/v1/status/runtimeinfo", get(status::runtime_info))
         .route("/api/v1/status/tsdb", get(status::tsdb))
 }

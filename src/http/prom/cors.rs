@@ -5,9 +5,9 @@ use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, HeaderName, ORIGIN, VARY,
 };
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
 const HEADERS: [(HeaderName, &str); 4] = [
     (ACCESS_CONTROL_ALLOW_HEADERS, "Accept, Authorization, Content-Type, Origin"),
@@ -16,13 +16,15 @@ const HEADERS: [(HeaderName, &str); 4] = [
     (ACCESS_CONTROL_EXPOSE_HEADERS, "Date"),
 ];
 
-/// Answers `OPTIONS`, and says to browsers that the answer may be read.
+/// `OPTIONS`
+pub(super) async fn preflight() -> StatusCode {
+    StatusCode::NO_CONTENT
+}
+
+/// Says to browsers that the answer may be read.
 pub(super) async fn cors(request: Request, next: Next) -> Response {
     let from_page = request.headers().contains_key(ORIGIN);
-    let mut response = match *request.method() {
-        Method::OPTIONS => StatusCode::NO_CONTENT.into_response(),
-        _ => next.run(request).await,
-    };
+    let mut response = next.run(request).await;
     if from_page {
         let headers = response.headers_mut();
         headers.extend(HEADERS.map(|(name, value)| (name, HeaderValue::from_static(value))));
@@ -34,6 +36,7 @@ pub(super) async fn cors(request: Request, next: Next) -> Response {
 #[cfg(test)]
 mod tests {
     use axum::body::Body;
+    use axum::http::Method;
 
     use super::*;
     use crate::http::prom::testing::answer;

@@ -14,7 +14,7 @@ use crate::promql::{QueryOptions, parse_duration};
 
 /// How Prometheus's clients write "the beginning" and "the end of time".
 const BEGINNING: &str = "-292273086-05-16T16:47:06Z";
-const END: &str = "+292277025-08-18T07:12:54.999999999Z";
+const END: &str = "292277025-08-18T07:12:54.999999999Z";
 
 /// All parameters of a request, the form's before the query string's.
 #[derive(Debug)]
@@ -98,10 +98,11 @@ impl Params {
 }
 
 fn parse_time(name: &str, text: &str) -> Result<Timestamp, ApiError> {
-    match text {
+    // Go writes so late a year without a sign, ISO 8601 with one.
+    match text.trim_start_matches('+') {
         BEGINNING => Ok(Timestamp::MIN),
         END => Ok(Timestamp::MAX),
-        text => Timestamp::parse(text)
+        _ => Timestamp::parse(text)
             .map_err(|_| ApiError::parameter(name, format!("cannot parse {text:?} to a valid timestamp"))),
     }
 }

@@ -194,7 +194,9 @@ fn assemble(plan: Plan, core: Core, steady: Arc<SteadyClock>) -> anyhow::Result<
     let collectors = collect::build(settings::collect(&plan.service));
     let schedule = Schedule::new(collectors, recorder.clone(), clock.clone());
     let intake = Arc::new(Intake::with_registry(plan.ingest, recorder.clone(), view.registry().clone()));
+    let queries = Arc::new(http::Queries::default());
     let own = metrics::Own {
+        queries: queries.clone(),
         tally: intake.tally().clone(),
         series: view.counters().clone(),
         known: view.clone(),
@@ -216,6 +218,7 @@ fn assemble(plan: Plan, core: Core, steady: Arc<SteadyClock>) -> anyhow::Result<
         service: plan.service.clone(),
     });
     let mut edge = Edge::new(plan.http.clone(), intake, Arc::new(watch), clock.clone());
+    edge.queries = queries;
     edge.reload = Some(reloader.clone());
     let ports = Ports {
         clock: clock.clone(),

@@ -358,6 +358,10 @@ impl Objectives for Desk {
     fn last_evaluation(&self) -> Option<Timestamp> {
         *self.evaluated_at.read()
     }
+
+    fn evaluate_every(&self) -> Duration {
+        self.settings.evaluate_every
+    }
 }
 
 #[cfg(test)]

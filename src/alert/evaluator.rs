@@ -16,6 +16,7 @@ use crate::base::time::millis;
 use crate::base::{Labels, METRIC_NAME, Matcher, SharedClock, Timestamp};
 use crate::promql::{Engine, Selection};
 use crate::series::{Batch, Delta, Item, Recorder};
+use crate::slo::CompiledObjective;
 
 use super::desk::Desk;
 use super::escalation::climb_all;
@@ -144,7 +145,7 @@ impl Evaluator {
         let asked = configured.objectives.iter().map(|compiled| {
             let measured = may_count.then(|| self.measured.get(&compiled.objective.name).cloned());
             let measured = measured.map(|m| m.unwrap_or_else(|| Measured::new(now)));
-            read(&*self.engine, &**self.desk.known(), self.desk.settings(), compiled, measured, now)
+            self.read(compiled, measured, now)
         });
         let concurrency = self.desk.settings().concurrency.max(1);
         // Collected first: a stream over a borrowing iterator is not general enough to be sent.
@@ -156,6 +157,18 @@ impl Evaluator {
         }
         self.show(&seen, now).await;
         self.stats.ended(self.clock.monotonic().saturating_sub(began), failed);
+    }
+
+    async fn read<'a>(
+        &self,
+        compiled: &'a CompiledObjective,
+        measured: Option<Measured>,
+        now: Timestamp,
+    ) -> ObjectiveSeen<'a> {
+        let began = self.clock.monotonic();
+        let (known, settings) = (&**self.desk.known(), self.desk.settings());
+        let seen = read(&*self.engine, known, settings, compiled, measured, now).await;
+        ObjectiveSeen { took: self.clock.monotonic().saturating_sub(began), ..seen }
     }
 
     /// Takes up what was stored: how far objectives are counted, and whether the last counts were recorded.
@@ -289,6 +302,7 @@ impl Evaluator {
             let remaining = s.remaining.as_ref().ok().copied().flatten();
             let mut status = status::after(&s.reading, &book, old, remaining, now);
             status.error = s.error();
+            status.took = s.took;
             status
         };
         self.desk.show(seen.iter().map(status).collect());

@@ -30,8 +30,8 @@ pub use desk::Desk;
 pub use evaluator::Evaluator;
 pub use ledger::{Change, Ledger, LedgerError};
 pub use model::{
-    ActError, Action, AlertPhase, AuditEntry, BudgetLeft, Delivery, GroupStatus, Incident, IncidentDetail,
-    IncidentState, ObjectiveStatus, Objectives, OnCall, StatusKind, TimelineEntry,
+    ActError, Action, AlertPhase, AlertStatus, AuditEntry, BudgetLeft, Delivery, GroupStatus, Incident, IncidentDetail,
+    IncidentState, ObjectiveStatus, Objectives, OnCall, RuleStatus, StatusKind, TimelineEntry,
 };
 pub use settings::Settings;
 pub use stats::{EvaluatorStats, StatsSnapshot};

@@ -1,6 +1,7 @@
 //! What on-call sees: incidents, their story, and the state of each objective.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -211,6 +212,8 @@ pub trait Objectives: Send + Sync {
     ) -> BoxFuture<'a, Result<Option<BudgetReport>, SourceError>>;
     /// When the last evaluation began, and how late it was; for readiness.
     fn last_evaluation(&self) -> Option<Timestamp>;
+    /// How often objectives are evaluated.
+    fn evaluate_every(&self) -> Duration;
 }
 
 /// The word for an objective's or group's state.
@@ -254,6 +257,38 @@ pub struct ObjectiveStatus {
     pub evaluated_at: Option<Timestamp>,
     /// Why the last evaluation failed, if it did.
     pub error: Option<String>,
+    /// How long the last evaluation took.
+    #[serde(skip)]
+    pub took: Duration,
+    /// What it compiles to, rule by rule; empty before the first evaluation.
+    #[serde(skip)]
+    pub rules: Vec<RuleStatus>,
+}
+
+/// The state of one rule of an objective.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RuleStatus {
+    /// The rule's id.
+    pub id: String,
+    /// Why its query failed, if it did.
+    pub error: Option<String>,
+    /// Its alerts that are pending or firing.
+    pub alerts: Vec<AlertStatus>,
+}
+
+/// One alert that is pending or firing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlertStatus {
+    /// The group's labels, without the rule's own.
+    pub group: Labels,
+    /// `Pending` or `Firing`.
+    pub phase: AlertPhase,
+    /// Since when the breach is evident.
+    pub active_since: Timestamp,
+    /// Since when the breach is over, while the alert still fires.
+    pub clear_since: Option<Timestamp>,
+    /// The group's value, base unit.
+    pub value: Option<f64>,
 }
 
 /// Budget left.

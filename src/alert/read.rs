@@ -1,6 +1,7 @@
 //! What one evaluation asks about one objective. Failures stay with the question that failed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::base::{Labels, Timestamp};
 use crate::promql::{Engine, QueryOptions, SourceError};
@@ -24,6 +25,8 @@ pub struct ObjectiveSeen<'a> {
     pub count_error: Option<String>,
     /// The part of the budget that is left.
     pub remaining: Result<Option<f64>, String>,
+    /// How long all that took.
+    pub took: Duration,
 }
 
 impl ObjectiveSeen<'_> {
@@ -71,7 +74,13 @@ pub async fn read<'a>(
         Err(error) => (None, Some(error)),
     };
     let remaining = budget::remaining(known, compiled, now).await.map_err(|e| told(&e));
-    ObjectiveSeen { reading: ObjectiveReading { compiled, values, rules }, counted, count_error, remaining }
+    ObjectiveSeen {
+        reading: ObjectiveReading { compiled, values, rules },
+        counted,
+        count_error,
+        remaining,
+        took: Duration::ZERO,
+    }
 }
 
 struct Asking<'a> {

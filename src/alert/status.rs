@@ -1,12 +1,13 @@
 //! The state of objectives in words and numbers, from what the last evaluation saw. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::base::{Labels, Severity, Timestamp};
-use crate::slo::{Comparison, CompiledObjective, Indicator, Objective, RatioSide};
+use crate::slo::{AlertRule, Comparison, CompiledObjective, Indicator, Objective, RatioSide};
 
 use super::book::{Book, Subject};
-use super::model::{AlertPhase, BudgetLeft, GroupStatus, ObjectiveStatus, StatusKind};
+use super::model::{AlertPhase, AlertStatus, BudgetLeft, GroupStatus, ObjectiveStatus, RuleStatus, StatusKind};
 use super::plan::ObjectiveReading;
 
 /// The state before the first evaluation.
@@ -24,6 +25,8 @@ pub fn unknown(compiled: &CompiledObjective) -> ObjectiveStatus {
         budget: objective.budget.as_ref().map(|b| BudgetLeft { remaining: None, window: b.window.label() }),
         evaluated_at: None,
         error: None,
+        took: Duration::ZERO,
+        rules: Vec::new(),
     }
 }
 
@@ -47,7 +50,32 @@ pub fn after(
     }
     status.evaluated_at = Some(now);
     status.error = reading.error().map(str::to_owned);
+    status.rules = rule_statuses(reading, values, book);
     status
+}
+
+fn rule_statuses(reading: &ObjectiveReading<'_>, values: &BTreeMap<Labels, f64>, book: &Book) -> Vec<RuleStatus> {
+    let of = |(rule, seen): (&AlertRule, &Result<_, String>)| RuleStatus {
+        id: rule.id.clone(),
+        error: seen.as_ref().err().cloned(),
+        alerts: alerts(&reading.compiled.objective.name, rule, values, book),
+    };
+    reading.compiled.rules.iter().zip(&reading.rules).map(of).collect()
+}
+
+/// The alerts of one rule that are pending or firing.
+fn alerts(objective: &str, rule: &AlertRule, values: &BTreeMap<Labels, f64>, book: &Book) -> Vec<AlertStatus> {
+    let status = |subject: &Subject| {
+        let state = book.alert(subject, &rule.id)?;
+        matches!(state.phase, AlertPhase::Pending | AlertPhase::Firing).then(|| AlertStatus {
+            group: subject.group.clone(),
+            phase: state.phase,
+            active_since: state.active_since,
+            clear_since: state.clear_since,
+            value: values.get(&subject.group).copied(),
+        })
+    };
+    book.subjects(objective).filter_map(status).collect()
 }
 
 fn values(status: &ObjectiveStatus) -> BTreeMap<Labels, f64> {

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use crate::alert::{Desk, EvaluatorStats};
 use crate::base::{Clock, DropReason, Labels, Severity, SteadyClock, Timestamp};
 use crate::collect::CollectorStats;
+use crate::http::Queries;
 use crate::ingest::Tally;
 use crate::notify;
 use crate::series::{Counters, Delta, Item, Known, LimitUse};
@@ -25,6 +26,8 @@ pub(super) struct Own {
     pub evaluator: Arc<EvaluatorStats>,
     /// The dispatcher.
     pub dispatcher: Arc<notify::Counters>,
+    /// The queries of all clients.
+    pub queries: Arc<Queries>,
     /// The collectors.
     pub collectors: Vec<Arc<CollectorStats>>,
     /// Incidents.
@@ -52,6 +55,7 @@ pub(super) fn source(own: Own) -> Result<impl Fn(Timestamp) -> Vec<Item> + Send 
     register_limits(&telemetry, &own.known, &own.tally)?;
     register_evaluator(&telemetry, &own.evaluator)?;
     register_notifications(&telemetry, &own.dispatcher)?;
+    register_queries(&telemetry, own.queries)?;
     register_collectors(&telemetry, own.collectors)?;
     register_incidents(&telemetry, own.desk)?;
     register_clock(&telemetry, own.clock)?;
@@ -146,6 +150,14 @@ fn register_notifications(telemetry: &Telemetry, counters: &Arc<notify::Counters
     let counters = counters.clone();
     telemetry.register("plimsoll_notification_latency_seconds_count", move || {
         one(counters.latency().buckets.iter().sum::<u64>() as f64)
+    })
+}
+
+fn register_queries(telemetry: &Telemetry, queries: Arc<Queries>) -> Result<(), RegisterError> {
+    let running = queries.clone();
+    telemetry.register("plimsoll_queries_running", move || one(running.running() as f64))?;
+    telemetry.register("plimsoll_queries_total", move || {
+        queries.ended().map(|(outcome, n)| labelled("outcome", outcome.as_str(), n as f64)).collect()
     })
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::base::{Clock, Secret, SystemClock};
-use crate::egress::{Client, Limits, Policy, Request};
+use crate::egress::{Client, EgressError, Limits, Policy, Request};
 
 /// The most that is read of an answer.
 const ANSWER_BYTES: usize = 64 << 20;
@@ -56,7 +56,46 @@ impl ServerArgs {
         let client = Client::new(limits, Policy::Configured)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let answer = runtime.block_on(client.send(request, SystemClock.now()));
-        let answer = answer.map_err(|error| anyhow::anyhow!("{}", error.report()))?;
+        let answer = answer.map_err(told)?;
         serde_json::from_slice(&answer.body).context("the server's answer is not JSON: is this Plimsoll?")
+    }
+}
+
+/// What a person can do about a failed request.
+fn told(error: EgressError) -> anyhow::Error {
+    match &error {
+        EgressError::Status { status, answer, .. } => match said(answer) {
+            Some(said) => anyhow::anyhow!("the server refused ({status}): {said}"),
+            None => anyhow::anyhow!("{}", error.report()),
+        },
+        EgressError::Connect { .. } => anyhow::anyhow!(
+            "{}\nIs the server running? `plimsoll serve` starts it; --server or PLIMSOLL_SERVER names another.",
+            error.report()
+        ),
+        _ => anyhow::anyhow!("{}", error.report()),
+    }
+}
+
+/// The words of an error in Prometheus's form or a problem document.
+fn said(answer: &str) -> Option<String> {
+    let body: Value = serde_json::from_str(answer).ok()?;
+    let words = body.get("error").or_else(|| body.get("detail"))?;
+    words.as_str().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_servers_words_are_told() {
+        let refused = |answer: &str| {
+            let (place, answer) = ("http://x".to_owned(), answer.to_owned());
+            told(EgressError::Status { place, status: 400, retry_after: None, answer }).to_string()
+        };
+        let prometheus = r#"{"status":"error","errorType":"bad_data","error":"parse error: x"}"#;
+        assert_eq!(refused(prometheus), "the server refused (400): parse error: x");
+        assert_eq!(refused(r#"{"title":"Bad Request","detail":"no"}"#), "the server refused (400): no");
+        assert!(refused("<html>").contains("<html>"));
     }
 }

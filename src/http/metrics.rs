@@ -145,7 +145,7 @@ fn line(out: &mut String, name: &str, suffix: &str, labels: &Labels, le: Option<
 }
 
 /// Backslash, line feed and double quote, as both forms want them.
-fn escape(out: &mut String, text: &str) {
+pub(super) fn escape(out: &mut String, text: &str) {
     for c in text.chars() {
         match c {
             '\\' => out.push_str("\\\\"),
@@ -156,7 +156,7 @@ fn escape(out: &mut String, text: &str) {
     }
 }
 
-fn number(out: &mut String, value: f64) {
+pub(super) fn number(out: &mut String, value: f64) {
     if value.is_nan() {
         out.push_str("NaN");
     } else if value.is_infinite() {

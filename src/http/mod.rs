@@ -34,6 +34,7 @@ pub use client::{Network, NetworkError};
 pub use front::Front;
 pub use health::{Check, Readiness};
 pub use problem::Problem;
+pub use prom::queries::Queries;
 pub use reload::Reload;
 pub use server::serve;
 pub use settings::{IngestKey, Keys, Limits, Rate, ServerSettings, Settings};
@@ -42,6 +43,11 @@ pub use state::{Api, Edge, Ports};
 use axum::Router;
 use axum::response::Redirect;
 use axum::routing::{get, post};
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, Predicate, SizeAbove};
+
+/// Smaller replies fit into a packet as they are.
+const COMPRESSED_FROM: u64 = 1200;
 
 /// Every path of the service.
 pub fn router(api: Api) -> Router {
@@ -121,7 +127,7 @@ fn read_routes(below: &str) -> Router<Api> {
         .merge(ui::routes_below(below))
         .merge(sdk::routes())
         .merge(metrics::routes())
-        .layer(tower_http::compression::CompressionLayer::new())
+        .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(SizeAbove::new(COMPRESSED_FROM))))
 }
 
 fn with_fallbacks<S: Clone + Send + Sync + 'static>(routes: Router<S>) -> Router<S> {

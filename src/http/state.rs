@@ -11,6 +11,7 @@ use crate::series::{Known, Recorder};
 
 use super::health::{AlwaysReady, Readiness};
 use super::limits::RateLimits;
+use super::prom::queries::Queries;
 use super::reload::Reload;
 use super::settings::Settings;
 
@@ -40,6 +41,8 @@ pub struct Edge {
     pub readiness: Arc<dyn Readiness>,
     /// The buckets of clients and keys.
     pub rates: RateLimits,
+    /// The queries of all clients.
+    pub queries: Arc<Queries>,
     /// Reads the configuration again, where there is one.
     pub reload: Option<Arc<dyn Reload>>,
 }
@@ -48,7 +51,7 @@ impl Edge {
     /// An edge with these settings.
     pub fn new(settings: Settings, intake: Arc<Intake>, readiness: Arc<dyn Readiness>, clock: SharedClock) -> Self {
         let rates = RateLimits::new(&settings, clock);
-        Self { settings, intake, readiness, rates, reload: None }
+        Self { settings, intake, readiness, rates, queries: Arc::default(), reload: None }
     }
 }
 

@@ -493,6 +493,8 @@ async fn the_summary_has_its_shape() {
         budget: Some(BudgetLeft { remaining: Some(0.5), window: "30d".into() }),
         evaluated_at: None,
         error: None,
+        took: std::time::Duration::ZERO,
+        rules: Vec::new(),
     }];
     let answer = world.get("/api/performance/metrics?window=1h&service=shop").await;
     assert_eq!(answer.status, StatusCode::OK);

@@ -1,6 +1,9 @@
 //! The engine as its users see it: evaluated here, or by somebody else's Prometheus.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use super::source::SourceError;
 use super::value::Answer;
@@ -16,12 +19,55 @@ pub struct QueryOptions {
     pub timeout: Duration,
     /// The query is refused when it would hold more samples than this.
     pub max_samples: usize,
+    /// Where to leave what the query cost; counting it costs something too.
+    pub stats: Option<StatsSlot>,
+}
+
+/// What a query cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct QueryStats {
+    /// The samples that its selectors saw, each step counted by itself. What a subquery or `@` makes of them
+    /// is not followed: their samples count as often as the steps outside reach them.
+    pub samples: usize,
+    /// The samples that were in memory at once.
+    pub peak_samples: usize,
+    /// Reading.
+    pub preparation: Duration,
+    /// Evaluating what was read.
+    pub evaluation: Duration,
+}
+
+/// A place for the statistics of one query.
+#[derive(Debug, Clone, Default)]
+pub struct StatsSlot(Arc<Mutex<QueryStats>>);
+
+impl StatsSlot {
+    /// What the query left; nothing before it has ended.
+    pub fn get(&self) -> QueryStats {
+        *self.0.lock()
+    }
+
+    pub(super) fn set(&self, stats: QueryStats) {
+        *self.0.lock() = stats;
+    }
+}
+
+impl PartialEq for StatsSlot {
+    /// The same place.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 impl Default for QueryOptions {
     /// Prometheus's defaults: 5 min, 2 min, 50,000,000.
     fn default() -> Self {
-        Self { lookback: Duration::from_secs(300), timeout: Duration::from_secs(120), max_samples: 50_000_000 }
+        Self {
+            lookback: Duration::from_secs(300),
+            timeout: Duration::from_secs(120),
+            max_samples: 50_000_000,
+            stats: None,
+        }
     }
 }
 

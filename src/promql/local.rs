@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::future::try_join_all;
 use promql_parser::parser::Expr;
 
-use super::engine::{Engine, QueryError, QueryOptions};
+use super::engine::{Engine, QueryError, QueryOptions, QueryStats};
 use super::eval::{self, Limits};
 use super::parse::{ExprType, expr_type, parse};
 use super::plan::{self, Fetch, Plan, Steps};
@@ -50,16 +50,25 @@ impl LocalEngine {
     ) -> Result<Answer, QueryError> {
         let plan = plan::build(expr, steps, options.lookback, options.max_samples)?;
         let cancel = CancelOnDrop::default();
+        let began = self.clock.monotonic();
         let work = async {
             let data = self.load(&plan.fetches, options.max_samples).await?;
+            let loaded = self.clock.monotonic();
+            let counted = options.stats.as_ref().map(|_| stats::count(&plan.fetches, plan.steps, &data));
             let limits = (options.max_samples, cancel.0.clone());
-            if work_of(&plan, &data) <= INLINE_WORK {
-                return evaluate(&plan, &data, Limits { max_samples: limits.0, cancelled: &limits.1 });
-            }
-            let blocking = tokio::task::spawn_blocking(move || {
+            let answer = if work_of(&plan, &data) <= INLINE_WORK {
                 evaluate(&plan, &data, Limits { max_samples: limits.0, cancelled: &limits.1 })
-            });
-            blocking.await.unwrap_or_else(|e| Err(QueryError::Execution(format!("evaluation failed: {e}"))))
+            } else {
+                let blocking = tokio::task::spawn_blocking(move || {
+                    evaluate(&plan, &data, Limits { max_samples: limits.0, cancelled: &limits.1 })
+                });
+                blocking.await.unwrap_or_else(|e| Err(QueryError::Execution(format!("evaluation failed: {e}"))))
+            };
+            if let (Some(slot), Some(counted)) = (&options.stats, counted) {
+                let evaluation = self.clock.monotonic().saturating_sub(loaded);
+                slot.set(QueryStats { preparation: loaded.saturating_sub(began), evaluation, ..counted });
+            }
+            answer
         };
         tokio::select! {
             biased;
@@ -166,5 +175,6 @@ fn range_steps(start: Timestamp, end: Timestamp, step: Duration, limit: usize) -
     Ok(Steps { start, step, count })
 }
 
+mod stats;
 #[cfg(test)]
 mod tests;

@@ -77,6 +77,9 @@ pub const CATALOGUE: &[Metric] = &[
     counter("plimsoll_notifications_total", &["channel", "outcome"], "Attempts to send a message."),
     counter("plimsoll_notification_latency_seconds_sum", &[], "Time from due to delivered."),
     counter("plimsoll_notification_latency_seconds_count", &[], "Messages that were delivered."),
+    // Queries over HTTP.
+    gauge("plimsoll_queries_running", &[], "PromQL queries that are being answered."),
+    counter("plimsoll_queries_total", &["outcome"], "PromQL queries that have ended, by outcome."),
     // Collectors.
     counter("plimsoll_collector_cycles_total", &["collector"], "Cycles that were run."),
     counter("plimsoll_collector_failures_total", &["collector"], "Cycles that gave nothing."),

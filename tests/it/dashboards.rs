@@ -1,5 +1,7 @@
 //! Every query of every dashboard, and every figure of the web pages, on the real service with real peers.
 
+mod community;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;

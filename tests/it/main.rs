@@ -27,6 +27,8 @@ mod otlp;
 mod otlp_grpc;
 mod pages;
 mod prometheus_api;
+mod prometheus_http;
+mod prometheus_rules;
 mod receivers;
 mod remote_write;
 mod service;

@@ -3,7 +3,7 @@
 
 mod kills;
 #[path = "../../src/ingest/remote_write/tests/schema.rs"]
-mod schema;
+pub(crate) mod schema;
 mod target;
 
 use std::collections::BTreeMap;

@@ -221,6 +221,10 @@ impl Objectives for Behind {
     fn last_evaluation(&self) -> Option<Timestamp> {
         None
     }
+
+    fn evaluate_every(&self) -> Duration {
+        Duration::from_secs(5)
+    }
 }
 
 impl Readiness for Behind {

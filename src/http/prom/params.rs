@@ -9,11 +9,12 @@ use axum::http::header::CONTENT_TYPE;
 
 use super::error::ApiError;
 use crate::base::Timestamp;
+use crate::promql::engine::StatsSlot;
 use crate::promql::{QueryOptions, parse_duration};
 
 /// How Prometheus's clients write "the beginning" and "the end of time".
 const BEGINNING: &str = "-292273086-05-16T16:47:06Z";
-const END: &str = "+292277025-08-18T07:12:54.999999999Z";
+const END: &str = "292277025-08-18T07:12:54.999999999Z";
 
 /// All parameters of a request, the form's before the query string's.
 #[derive(Debug)]
@@ -67,6 +68,15 @@ impl Params {
         self.get(name).map(parse).transpose()
     }
 
+    /// A switch, off when absent; the words that Go's `strconv.ParseBool` takes.
+    pub(super) fn boolean(&self, name: &str) -> Result<bool, ApiError> {
+        match self.get(name) {
+            None | Some("0" | "f" | "F" | "false" | "False" | "FALSE") => Ok(false),
+            Some("1" | "t" | "T" | "true" | "True" | "TRUE") => Ok(true),
+            Some(text) => Err(ApiError::parameter(name, format!("{text:?} is neither true nor false"))),
+        }
+    }
+
     /// At most how many results; 0 for all.
     pub(super) fn limit(&self) -> Result<usize, ApiError> {
         let Some(text) = self.get("limit") else { return Ok(0) };
@@ -79,18 +89,20 @@ impl Params {
         if let Some(timeout) = self.duration("timeout")? {
             options.timeout = options.timeout.min(timeout);
         }
-        if let Some(lookback) = self.duration("lookback_delta")? {
+        if let Some(lookback) = self.duration("lookback_delta")?.filter(|lookback| !lookback.is_zero()) {
             options.lookback = lookback;
         }
+        options.stats = self.get("stats").map(|_| StatsSlot::default());
         Ok(options)
     }
 }
 
 fn parse_time(name: &str, text: &str) -> Result<Timestamp, ApiError> {
-    match text {
+    // Go writes so late a year without a sign, ISO 8601 with one.
+    match text.trim_start_matches('+') {
         BEGINNING => Ok(Timestamp::MIN),
         END => Ok(Timestamp::MAX),
-        text => Timestamp::parse(text)
+        _ => Timestamp::parse(text)
             .map_err(|_| ApiError::parameter(name, format!("cannot parse {text:?} to a valid timestamp"))),
     }
 }
@@ -130,6 +142,7 @@ mod tests {
         let short = params(Request::get("/x?timeout=1s&lookback_delta=90"), "").await.options().unwrap();
         assert_eq!((short.timeout.as_secs(), short.lookback.as_secs()), (1, 90));
         assert_eq!(params(Request::get("/x?timeout=1h"), "").await.options().unwrap(), QueryOptions::default());
+        assert_eq!(params(Request::get("/x?lookback_delta=0"), "").await.options().unwrap(), QueryOptions::default());
         assert!(params(Request::get("/x?timeout=x"), "").await.options().is_err());
     }
 }

@@ -6,22 +6,25 @@ use axum::response::{IntoResponse, Response};
 use super::error::ApiError;
 use super::params::Params;
 use super::reply::Reply;
-use super::result::{self, QueryData};
+use super::result;
 use crate::http::Api;
+use crate::promql::QueryOptions;
 
 pub(super) async fn query(State(api): State<Api>, params: Params) -> Result<Response, ApiError> {
     let expression = params.require("query")?;
     let at = params.time("time")?.unwrap_or_else(|| api.clock.now());
     let limit = params.limit()?;
     let options = params.options()?;
-    let answer = api.engine.instant(expression, at, &options).await?;
-    Ok(result::respond(answer, at, limit))
+    let queries = &api.edge().queries;
+    let ask = async |options: QueryOptions| api.engine.instant(expression, at, &options).await;
+    let (answer, stats) = queries.run(&api.clock, options, ask).await?;
+    Ok(result::respond(answer, at, limit, stats))
 }
 
 /// `GET|POST /api/v1/query_exemplars`: no exemplars are kept, so there are none to list.
 pub(super) async fn exemplars(params: Params) -> Result<Response, ApiError> {
     crate::promql::parse_check(params.require("query")?)?;
-    Ok(Reply::new(Vec::<QueryData>::new()).into_response())
+    Ok(Reply::new(Vec::<()>::new()).into_response())
 }
 
 #[cfg(test)]
@@ -92,6 +95,15 @@ mod tests {
         assert_eq!(body["data"]["result"].as_array().map(Vec::len), Some(1));
         assert_eq!(body["warnings"], json!(["results truncated due to limit"]));
         assert!(body["infos"][0].as_str().unwrap().contains("might not be a counter"));
+    }
+
+    #[tokio::test]
+    async fn says_what_it_cost_when_asked() {
+        let (_, body) = get("/api/v1/query?query=rate(up%5B5m%5D)&time=60&stats=all").await;
+        let stats = &body["data"]["stats"];
+        assert_eq!(stats["samples"], json!({"totalQueryableSamples": 4, "peakSamples": 4}));
+        assert!(stats["timings"]["execTotalTime"].is_f64() && stats["timings"]["innerEvalTime"].is_f64(), "{stats}");
+        assert!(get("/api/v1/query?query=up&time=60").await.1["data"].get("stats").is_none());
     }
 
     #[tokio::test]

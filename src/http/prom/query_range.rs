@@ -8,6 +8,7 @@ use super::params::Params;
 use super::result;
 use crate::base::time::millis;
 use crate::http::Api;
+use crate::promql::QueryOptions;
 
 /// More points a series than this are refused: enough for a minute's resolution over a week.
 const MAX_POINTS: i64 = 11_000;
@@ -32,8 +33,10 @@ pub(super) async fn query_range(State(api): State<Api>, params: Params) -> Resul
     let expression = params.require("query")?;
     let limit = params.limit()?;
     let options = params.options()?;
-    let answer = api.engine.range(expression, start, end, step, &options).await?;
-    Ok(result::respond(answer, end, limit))
+    let queries = &api.edge().queries;
+    let ask = async |options: QueryOptions| api.engine.range(expression, start, end, step, &options).await;
+    let (answer, stats) = queries.run(&api.clock, options, ask).await?;
+    Ok(result::respond(answer, end, limit, stats))
 }
 
 #[cfg(test)]

@@ -10,17 +10,11 @@ pub(super) struct Reply<T> {
     data: T,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    infos: Vec<String>,
 }
 
 impl<T> Reply<T> {
     pub(super) fn new(data: T) -> Self {
-        Self { status: "success", data, warnings: Vec::new(), infos: Vec::new() }
-    }
-
-    pub(super) fn with_notes(data: T, warnings: Vec<String>, infos: Vec<String>) -> Self {
-        Self { warnings, infos, ..Self::new(data) }
+        Self { status: "success", data, warnings: Vec::new() }
     }
 }
 

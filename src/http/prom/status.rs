@@ -44,6 +44,7 @@ pub(super) async fn flags() -> Reply<BTreeMap<&'static str, String>> {
         ("query.lookback-delta", format!("{}s", options.lookback.as_secs())),
         ("query.timeout", format!("{}s", options.timeout.as_secs())),
         ("query.max-samples", options.max_samples.to_string()),
+        ("query.max-concurrency", super::queries::CONCURRENT.to_string()),
     ]))
 }
 

@@ -1,9 +1,13 @@
 //! A router over three series in memory, for the tests of the actions.
 
+mod objectives;
+
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
+use axum::response::Response;
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
@@ -31,8 +35,13 @@ pub(super) async fn post_form(uri: &str, form: &str) -> (StatusCode, serde_json:
     call(request.body(Body::from(form.to_owned())).unwrap()).await
 }
 
+/// The whole reply.
+pub(super) async fn answer(request: Request<Body>) -> Response {
+    routes().with_state(api()).oneshot(request).await.unwrap()
+}
+
 async fn call(request: Request<Body>) -> (StatusCode, serde_json::Value) {
-    let response = routes().with_state(api()).oneshot(request).await.unwrap();
+    let response = answer(request).await;
     let status = response.status();
     let body = response.into_body().collect().await.unwrap().to_bytes();
     (status, serde_json::from_slice(&body).unwrap_or_else(|e| panic!("{e}: {body:?}")))
@@ -50,7 +59,7 @@ fn api() -> Api {
         negative: NativeBuckets(vec![(1, 1.0)]),
     };
     let labels = Labels::new([("__name__", "native")]);
-    source.push(growing_histograms(labels, &native, std::time::Duration::from_secs(60), 2));
+    source.push(growing_histograms(labels, &native, Duration::from_secs(60), 2));
     let source = Arc::new(Fixed(source));
     Api::new(Ports {
         clock: Arc::new(ManualClock::at(Timestamp::from_secs(60))),
@@ -149,11 +158,11 @@ impl OnCall for Fixed {
 
 impl Objectives for Fixed {
     fn statuses(&self) -> Vec<ObjectiveStatus> {
-        unreachable!("{UNREACHED}")
+        objectives::statuses()
     }
 
-    fn compiled(&self, _name: &str) -> Option<Arc<CompiledObjective>> {
-        unreachable!("{UNREACHED}")
+    fn compiled(&self, name: &str) -> Option<Arc<CompiledObjective>> {
+        objectives::compiled(name).map(Arc::new)
     }
 
     fn budget<'a>(
@@ -167,5 +176,9 @@ impl Objectives for Fixed {
 
     fn last_evaluation(&self) -> Option<Timestamp> {
         unreachable!("{UNREACHED}")
+    }
+
+    fn evaluate_every(&self) -> Duration {
+        Duration::from_secs(5)
     }
 }

@@ -26,6 +26,10 @@ impl Objectives for FakeObjectives {
     fn last_evaluation(&self) -> Option<Timestamp> {
         (!self.0.is_empty()).then(|| now() - Duration::from_secs(3))
     }
+
+    fn evaluate_every(&self) -> Duration {
+        Duration::from_secs(5)
+    }
 }
 
 pub(super) fn report(name: &str, window: Option<Window>, now: Timestamp) -> BudgetReport {
@@ -128,6 +132,8 @@ pub(super) fn status(of: &Objective, kind: StatusKind, value: Option<f64>, budge
         budget: budget.map(|remaining| BudgetLeft { remaining: Some(remaining), window: "30d".into() }),
         evaluated_at: Some(now() - Duration::from_secs(3)),
         error: None,
+        took: std::time::Duration::ZERO,
+        rules: Vec::new(),
     }
 }
 

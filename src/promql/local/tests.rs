@@ -173,3 +173,22 @@ async fn extreme_times_do_not_overflow() {
         }
     }
 }
+
+async fn cost(engine: &LocalEngine, expression: &str, seconds: std::ops::RangeInclusive<i64>) -> (usize, usize) {
+    let options = QueryOptions { stats: Some(Default::default()), ..QueryOptions::default() };
+    let (start, end) = (Timestamp::from_secs(*seconds.start()), Timestamp::from_secs(*seconds.end()));
+    engine.range(expression, start, end, Duration::from_secs(60), &options).await.unwrap();
+    let stats = options.stats.unwrap().get();
+    (stats.samples, stats.peak_samples)
+}
+
+#[tokio::test]
+async fn what_selectors_see_is_counted_by_step() {
+    let engine = engine("load 30s\nx{a=\"1\"} 0+1x20\nx{a=\"2\"} 0+1x2 stale");
+    assert_eq!(cost(&engine, "x", 30..=30).await, (2, 4));
+    // The second series has ended at the second step.
+    assert_eq!(cost(&engine, "x", 60..=120).await, (3, 9));
+    assert_eq!(cost(&engine, "rate(x[2m])", 120..=240).await, (4 + 2 + 4 + 4, 10));
+    assert_eq!(cost(&engine, "x + x offset 1m", 60..=60).await.0, 4);
+    assert_eq!(cost(&engine, "1", 60..=120).await, (0, 0));
+}

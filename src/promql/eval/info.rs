@@ -57,7 +57,7 @@ fn identity(labels: &Labels) -> Labels {
 /// The target to look for; `None` for info metrics, which are left as they are.
 fn target(row: &Row, info: &Info) -> Option<Labels> {
     let name = row.labels.metric_name();
-    let is_info = !info.names.is_empty() && info.names.iter().all(|m| m.matches(name));
+    let is_info = info.names.iter().all(|m| m.matches(name));
     (!is_info).then(|| identity(&row.labels))
 }
 

@@ -41,6 +41,7 @@ impl<'a> Context<'a> {
         let (mut rows, mut windows) = (Vec::new(), Windows::default());
         for series in self.range_rows(call.argument)? {
             self.check(rows.len() + 1, steps)?;
+            check_factors(call.name, &parameters)?;
             windows.over(&series, call.argument, distinct);
             let mut cells = self.slide(&series, &windows, call, &parameters, distinct);
             cells.resize(steps.count, cells.first().cloned().flatten());
@@ -117,6 +118,21 @@ impl<'a> Context<'a> {
             .map(|s| RangeRow::new(Cow::Borrowed(&s.labels), Cow::Borrowed(&s.floats), Cow::Borrowed(&s.histograms)));
         borrowed.collect()
     }
+}
+
+/// The factors of smoothing weigh what was against what is, so they lie between 0 and 1.
+fn check_factors(function: &str, parameters: &[Vec<f64>]) -> Result<(), QueryError> {
+    if function != "double_exponential_smoothing" {
+        return Ok(());
+    }
+    for ((kind, short), values) in [("smoothing", "sf"), ("trend", "tf")].into_iter().zip(parameters) {
+        if let Some(wrong) = values.iter().find(|v| **v <= 0.0 || **v >= 1.0) {
+            return Err(QueryError::Execution(format!(
+                "invalid {kind} factor. Expected: 0 < {short} < 1, got: {wrong:.6}"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// A subquery's cells as samples. What was known of resets held for neighbours in storage, not for these.

@@ -248,12 +248,13 @@ impl Builder {
     fn info(&mut self, args: &[&Expr], steps: Steps, depth: usize) -> Result<Call, QueryError> {
         let [argument, conditions @ ..] = args else { return Err(bad("info() needs an instant vector")) };
         let conditions = match conditions.first().map(|e| without_parens(e)) {
-            None => vec![Matcher::equal(METRIC_NAME, TARGET_INFO)],
+            None => Vec::new(),
             Some(Expr::VectorSelector(e)) if e.name.is_none() => matchers(e)?,
             Some(_) => return Err(bad("parse error: expected label selectors only, got vector selector instead")),
         };
         let (names, labels): (Vec<_>, Vec<_>) = conditions.into_iter().partition(|m| m.name == METRIC_NAME);
-        let fetched = names_to_fetch(&names)?.into_iter().chain(labels.iter().cloned()).collect();
+        let names = info_names(names)?;
+        let fetched = names.iter().chain(&labels).cloned().collect();
         let shift = first_selector(argument).map_or(Shift::default(), |e| self.shift(e.at.as_ref(), e.offset.as_ref()));
         let (first, last) = (shift.apply(steps.start), shift.apply(steps.last()));
         let fetch = self.fetch(fetched, first.saturating_sub(self.lookback), last, false);
@@ -273,14 +274,13 @@ impl Builder {
 const TARGET_INFO: &str = "target_info";
 
 /// Conditions that only exclude names leave all that are called like info metrics.
-fn names_to_fetch(names: &[Matcher]) -> Result<Vec<Matcher>, QueryError> {
-    let mut all = names.to_vec();
+fn info_names(mut names: Vec<Matcher>) -> Result<Vec<Matcher>, QueryError> {
     if names.is_empty() {
-        all.push(Matcher::equal(METRIC_NAME, TARGET_INFO));
+        names.push(Matcher::equal(METRIC_NAME, TARGET_INFO));
     } else if names.iter().all(Matcher::is_negative) {
-        all.push(Matcher::new(METRIC_NAME, MatchOp::Regex, ".+_info").map_err(|e| bad(e.to_string()))?);
+        names.push(Matcher::new(METRIC_NAME, MatchOp::Regex, ".+_info").map_err(|e| bad(e.to_string()))?);
     }
-    Ok(all)
+    Ok(names)
 }
 
 /// The first instant vector selector in the order of the text.

@@ -10,6 +10,21 @@ pub fn format_float(value: f64) -> String {
     format_decimal(value)
 }
 
+/// A number as `%g` prints it: with an exponent below 1e-4 and from 1e6 on.
+pub fn format_short(value: f64) -> String {
+    let size = value.abs();
+    if size != 0.0 && size.is_finite() && !(1e-4..1e6).contains(&size) {
+        return with_exponent(value);
+    }
+    format_decimal(value)
+}
+
+/// A number as OpenMetrics writes it: like [`format_short`], with a point or an exponent in every finite one.
+pub fn format_open_metrics(value: f64) -> String {
+    let text = format_short(value);
+    if value.is_finite() && !text.contains(['e', '.']) { text + ".0" } else { text }
+}
+
 /// A number without an exponent, however long: how `count_values` writes its label.
 pub fn format_decimal(value: f64) -> String {
     if value.is_nan() {
@@ -64,6 +79,7 @@ mod tests {
             assert_eq!(format_float(value), expected);
         }
         assert_eq!(format_decimal(1e21), "1000000000000000000000");
+        assert_eq!([1e6, 999_999.5, 1e-5, 0.0001].map(format_short), ["1e+06", "999999.5", "1e-05", "0.0001"]);
     }
 
     #[test]

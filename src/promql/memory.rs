@@ -1,15 +1,18 @@
 //! A [`Source`] over series that are held in memory, and the notation of Prometheus's own tests for
 //! writing them: `load 5m` on a line, then `metric{label="x"} 0+10x5` on each further one.
 
+pub(super) mod notation;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::floats::{Floats, FloatsView};
 use super::native;
-use super::source::{STALE_NAN, Selection, SeriesSamples, Source, SourceError};
+use super::source::{Selection, SeriesSamples, Source, SourceError};
+use super::value::Point;
 use crate::base::clock::BoxFuture;
 use crate::base::time::millis;
-use crate::base::{Labels, MatchOp, Matcher, Timestamp};
+use crate::base::{Labels, Matcher, Timestamp};
 use crate::sketch::NativeHistogram;
 
 /// Series in memory. Reads copy what they select.
@@ -45,7 +48,7 @@ impl MemorySource {
     /// Reads series in Prometheus's notation; the first sample is at the epoch.
     ///
     /// `1 2 3` are values, `0+10x5` is 0 and five more in steps of 10, `5x3` is 5 and three more, `_` and
-    /// `_x3` leave gaps, `stale` is a staleness marker.
+    /// `_x3` leave gaps, `stale` is a staleness marker, `{{schema:0 sum:5 count:4 buckets:[1 2 1]}}` a histogram.
     pub fn load(text: &str) -> Result<Self, LoadError> {
         let mut source = Self::default();
         let mut interval = Duration::from_secs(60);
@@ -69,51 +72,19 @@ impl MemorySource {
     }
 }
 
-fn series(line: &str, interval: Duration) -> Result<SeriesSamples, String> {
-    let end = line.find('}').map(|i| i + 1).or_else(|| line.find(' ')).ok_or("values are missing")?;
-    let (selector, values) = line.split_at(end);
-    let mut found = SeriesSamples { labels: labels(selector)?, ..SeriesSamples::default() };
-    let mut index = 0u32;
-    for item in values.split_whitespace() {
-        let (first, step, repeats) = expand(item)?;
-        for i in 0..=repeats {
-            if let Some(first) = first {
-                let time = Timestamp::from_millis(millis(interval) * i64::from(index));
-                let value = if step == 0.0 { first } else { first + step * f64::from(i) };
-                found.floats.push(time, value);
-            }
-            index += 1;
+/// One series as it is written, with its first sample at the epoch.
+pub(super) fn series(line: &str, interval: Duration) -> Result<SeriesSamples, String> {
+    let (labels, values) = notation::split_labels(line)?;
+    let mut found = SeriesSamples { labels, ..SeriesSamples::default() };
+    for (index, value) in (0i64..).zip(notation::values(values)?) {
+        let time = Timestamp::from_millis(millis(interval) * index);
+        match value {
+            Some(Point::Float(value)) => found.floats.push(time, value),
+            Some(Point::Histogram(h)) => found.histograms.push((time, h)),
+            None => {}
         }
     }
     Ok(found)
-}
-
-/// First value (`None` for a gap), step, and how many more.
-fn expand(item: &str) -> Result<(Option<f64>, f64, u32), String> {
-    let bad = || format!("{item:?} is no value");
-    let (body, repeats) = match item.split_once('x') {
-        Some((body, times)) => (body, times.parse::<u32>().map_err(|_| bad())?),
-        None => (item, 0),
-    };
-    match body {
-        // `_x3` is three gaps, not four.
-        "_" => return Ok((None, 0.0, repeats.saturating_sub(1))),
-        "stale" => return Ok((Some(f64::from_bits(STALE_NAN)), 0.0, repeats)),
-        _ => {}
-    }
-    let split = body.char_indices().skip(1).find(|(i, c)| matches!(c, '+' | '-') && !body[..*i].ends_with(['e', 'E']));
-    let (first, step) = split.map_or((body, "0"), |(i, _)| body.split_at(i));
-    let number = |text: &str| text.parse::<f64>().map_err(|_| bad());
-    Ok((Some(number(first)?), number(step)?, repeats))
-}
-
-fn labels(selector: &str) -> Result<Labels, String> {
-    let all = super::parse::selectors(selector).map_err(|e| e.to_string())?;
-    let matchers = all.into_iter().flatten().collect::<Vec<_>>();
-    match matchers.iter().find(|m| m.op != MatchOp::Equal) {
-        Some(m) => Err(format!("{m} is no label")),
-        None => Ok(Labels::new(matchers.iter().map(|m| (m.name.as_str(), m.value.as_str())))),
-    }
 }
 
 impl Source for MemorySource {
@@ -162,6 +133,7 @@ pub fn growing_histograms(labels: Labels, step: &NativeHistogram, interval: Dura
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::promql::source::STALE_NAN;
 
     fn values(text: &str) -> Vec<(i64, f64)> {
         let source = MemorySource::load(text).unwrap();
@@ -177,6 +149,18 @@ mod tests {
         assert_eq!(MemorySource::load(text).unwrap().all()[0].labels, Labels::metric("metric", [("a", "1")]));
         assert_eq!(values("m 1e-3 -1e3+1x1"), [(0, 1e-3), (60, -1000.0), (120, -999.0)]);
         assert_eq!(values("m 1 stale")[1].1.to_bits(), STALE_NAN);
+    }
+
+    #[test]
+    fn reads_histograms_that_grow() {
+        let text = "m{a=\"}{{\"} {{count:4 sum:5 buckets:[1 2 1]}}+{{count:1 sum:2 buckets:[1] offset:1}}x2 _ {{}}";
+        let source = MemorySource::load(text).unwrap();
+        let histograms = &source.all()[0].histograms;
+        let last = &histograms[2].1;
+        assert_eq!((last.count, last.sum, &last.positive.0[..]), (6.0, 9.0, &[(0, 1.0), (1, 4.0), (2, 1.0)][..]));
+        assert_eq!(histograms[3], (Timestamp::from_secs(240), Arc::new(NativeHistogram::default())));
+        assert_eq!(source.all()[0].labels.value("a"), "}{{");
+        assert!(MemorySource::load("m {{count:4 nothing:1}}").is_err());
     }
 
     #[test]

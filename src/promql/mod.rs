@@ -10,8 +10,8 @@
 //! Where versions of Prometheus differ, this is version 3: ranges are open on the left, `rate` clamps at
 //! zero after the limit of half an interval, native histograms interpolate exponentially.
 //!
-//! Absent on purpose: `info()`, `limit_ratio`, `fill` modifiers, `smoothed`/`anchored` and custom-bucket
-//! native histograms, all of which are experimental; they are refused by name.
+//! Absent on purpose: `fill` modifiers, `smoothed` and `anchored`, arithmetic in durations and `start_timestamp`,
+//! all of which are experimental; they are refused by name.
 
 pub mod engine;
 mod eval;
@@ -23,6 +23,8 @@ pub mod memory;
 pub mod native;
 mod parse;
 mod plan;
+#[cfg(test)]
+mod promqltest;
 pub mod source;
 pub mod value;
 

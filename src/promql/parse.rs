@@ -218,7 +218,7 @@ mod tests {
         }
         assert!(message("x{a=~\"(\"}").contains("parse error"));
         assert!(message("{a=\"1\" or b=\"2\"}").contains("not PromQL"));
-        assert!(message("info(x)").contains("info"));
+        assert!(message("info(x, y)").contains("label selectors only"));
     }
 
     #[test]

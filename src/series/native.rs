@@ -38,6 +38,7 @@ pub(super) fn stale_marker() -> NativeHistogram {
         sum: f64::from_bits(STALE_NAN),
         positive: NativeBuckets::default(),
         negative: NativeBuckets::default(),
+        ..NativeHistogram::default()
     }
 }
 
@@ -213,7 +214,16 @@ fn get_whole(from: &mut Get<'_>, whole: bool) -> Result<NativeHistogram, Corrupt
     let (zero_count, count) = (get_count(from, whole)?, get_count(from, whole)?);
     let sum = from.f64()?;
     let (positive, negative) = (get_side(from, whole)?, get_side(from, whole)?);
-    Ok(NativeHistogram { schema, zero_threshold, zero_count, count, sum, positive, negative })
+    Ok(NativeHistogram {
+        schema,
+        zero_threshold,
+        zero_count,
+        count,
+        sum,
+        positive,
+        negative,
+        ..NativeHistogram::default()
+    })
 }
 
 fn get_difference(from: &mut Get<'_>, before: &NativeHistogram, whole: bool) -> Result<NativeHistogram, Corrupt> {
@@ -232,6 +242,7 @@ fn get_difference(from: &mut Get<'_>, before: &NativeHistogram, whole: bool) -> 
         sum,
         positive: changed(&before.positive, positive, whole),
         negative: changed(&before.negative, negative, whole),
+        ..NativeHistogram::default()
     })
 }
 
@@ -293,7 +304,16 @@ mod tests {
             let (zero_count, zero_threshold) = (f64::from(zero), 0.001);
             let buckets: f64 = positive.0.iter().chain(&negative.0).map(|b| b.1).sum();
             let count = zero_count + buckets + f64::from(nans);
-            NativeHistogram { schema, zero_threshold, zero_count, count, sum, positive, negative }
+            NativeHistogram {
+                schema,
+                zero_threshold,
+                zero_count,
+                count,
+                sum,
+                positive,
+                negative,
+                ..NativeHistogram::default()
+            }
         });
         prop_oneof![9 => whole, 1 => Just(stale_marker())]
     }

@@ -168,6 +168,7 @@ impl Histogram {
             sum: self.sum,
             positive: NativeBuckets(self.exponential.iter().map(|(i, c)| (i, c as f64)).collect()),
             negative: NativeBuckets::default(),
+            ..NativeHistogram::default()
         }
     }
 

@@ -18,4 +18,4 @@ mod native;
 pub use bounds::{Bounds, BoundsError, format_le};
 pub use buckets::{SCHEMA, bucket_index, bucket_middle, bucket_upper};
 pub use histogram::{Histogram, SubtractError};
-pub use native::{NativeBuckets, NativeHistogram};
+pub use native::{CUSTOM_SCHEMA, NativeBuckets, NativeHistogram, ResetHint};

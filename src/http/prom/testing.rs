@@ -57,6 +57,7 @@ fn api() -> Api {
         sum: 11.0,
         positive: NativeBuckets(vec![(1, 3.0)]),
         negative: NativeBuckets(vec![(1, 1.0)]),
+        ..NativeHistogram::default()
     };
     let labels = Labels::new([("__name__", "native")]);
     source.push(growing_histograms(labels, &native, Duration::from_secs(60), 2));

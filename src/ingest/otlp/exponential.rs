@@ -38,6 +38,7 @@ pub(super) fn native(point: &ExponentialHistogramDataPoint) -> Result<NativeHist
         sum: point.sum.unwrap_or(0.0),
         positive: side(point.positive.as_ref(), by)?,
         negative: side(point.negative.as_ref(), by)?,
+        ..NativeHistogram::default()
     };
     check(&histogram)?;
     Ok(histogram)

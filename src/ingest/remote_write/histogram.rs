@@ -148,6 +148,7 @@ impl Message {
             sum: self.sum,
             positive,
             negative,
+            ..NativeHistogram::default()
         }
     }
 

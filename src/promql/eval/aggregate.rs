@@ -1,13 +1,11 @@
 //! Aggregations that make one value of a group. Groups are formed once, whatever the number of steps.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use super::row::{Cell, Row, project};
 use super::{Context, QueryError};
 use crate::base::Labels;
-use crate::promql::functions::{KahanSum, Mean, Variance};
-use crate::promql::native;
+use crate::promql::functions::{HistogramSum, KahanSum, Mean, Variance};
 use crate::promql::plan::{Aggregate, AggregateOp, LabelSet, Steps};
 use crate::promql::value::Point;
 use crate::sketch::NativeHistogram;
@@ -44,10 +42,12 @@ impl Context<'_> {
         match aggregate.op {
             AggregateOp::Top | AggregateOp::Bottom | AggregateOp::Limit => {
                 let limits = self.parameter(aggregate, steps)?;
-                Ok(self.choose(aggregate.op, rows, &groups, &limits, steps))
+                self.choose(aggregate.op, rows, &groups, &limits, steps)
             }
+            AggregateOp::LimitRatio => self.share(rows, &self.parameter(aggregate, steps)?),
             AggregateOp::Quantile => {
                 let quantiles = self.parameter(aggregate, steps)?;
+                self.note_histograms(aggregate.op, rows.iter());
                 Ok(self.quantiles(&rows, groups, &quantiles, steps))
             }
             AggregateOp::CountValues => self.count_values(aggregate, &rows, &groups, steps),
@@ -75,7 +75,19 @@ impl Context<'_> {
             AggregateOp::Variance => members.variance(|v| v),
             _ => members.variance(f64::sqrt),
         };
+        if op.is_of_floats() {
+            self.note_histograms(op, members.group.members.iter().map(|m| &rows[*m]));
+        }
         Ok(Row { labels: group.labels, cells })
+    }
+}
+
+impl Context<'_> {
+    /// Says when an aggregation of floats left out histograms.
+    pub(super) fn note_histograms<'r>(&self, op: AggregateOp, mut rows: impl Iterator<Item = &'r Row>) {
+        if rows.any(|row| row.cells.iter().any(|c| matches!(c, Some(Point::Histogram(_))))) {
+            self.notes.ignored_in_aggregation(op.name());
+        }
     }
 }
 
@@ -123,7 +135,7 @@ impl Members<'_> {
 #[derive(Debug, Clone, Default)]
 struct Total {
     floats: Option<KahanSum>,
-    histograms: Option<Box<NativeHistogram>>,
+    histograms: Option<Box<HistogramSum>>,
 }
 
 impl Total {
@@ -142,7 +154,7 @@ impl Total {
 #[derive(Debug, Clone, Default)]
 struct Average {
     floats: Option<Mean>,
-    histograms: Option<Box<NativeHistogram>>,
+    histograms: Option<Box<HistogramSum>>,
     count: f64,
 }
 
@@ -156,24 +168,24 @@ impl Average {
     }
 
     fn value(mut self, context: &Context<'_>) -> Cell {
-        if let Some(h) = &mut self.histograms {
-            native::scale(h, 1.0 / self.count);
+        if let Some(sum) = &mut self.histograms {
+            sum.divide(self.count);
         }
         finish(self.floats.map(|mean| mean.value()), self.histograms, context)
     }
 }
 
-fn add_histogram(total: &mut Option<Box<NativeHistogram>>, h: &NativeHistogram) {
+fn add_histogram(total: &mut Option<Box<HistogramSum>>, h: &NativeHistogram) {
     match total {
-        Some(total) => native::add(total, h),
-        None => *total = Some(Box::new(h.clone())),
+        Some(total) => total.add(h),
+        None => *total = Some(Box::new(HistogramSum::of(h))),
     }
 }
 
-fn finish(float: Option<f64>, histogram: Option<Box<NativeHistogram>>, context: &Context<'_>) -> Cell {
+fn finish(float: Option<f64>, histogram: Option<Box<HistogramSum>>, context: &Context<'_>) -> Cell {
     match (float, histogram) {
         (Some(v), None) => Some(Point::Float(v)),
-        (None, Some(h)) => Some(Point::Histogram(Arc::new(*h))),
+        (None, Some(sum)) => sum.finish(&Labels::default(), &context.notes),
         (Some(_), Some(_)) => {
             context.notes.warn("encountered a mix of histograms and floats for aggregation");
             None

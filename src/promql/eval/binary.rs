@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::row::{Row, merge_equal};
 use super::{Context, Operand, QueryError};
-use crate::promql::native;
+use crate::promql::native::{self, Incompatible, Remarks};
 use crate::promql::plan::{Arithmetic, Binary, Comparison, Operator, Steps};
 use crate::promql::value::Point;
 use crate::sketch::NativeHistogram;
@@ -57,18 +57,12 @@ impl Context<'_> {
     /// One element of the result. A comparison that holds answers `kept`.
     pub(super) fn element(&self, binary: &Binary, a: &Point, b: &Point, kept: &Point) -> Option<Point> {
         match binary.op {
-            Operator::Arithmetic(op) => {
-                let result = arithmetic(op, a, b);
-                if result.is_none() {
-                    self.note_incompatible();
-                }
-                result
-            }
+            Operator::Arithmetic(op) => self.arithmetic(op, a, b),
             Operator::Compare(op) => match compare(op, a, b) {
                 Some(holds) if binary.return_bool => Some(Point::Float(f64::from(u8::from(holds)))),
                 Some(holds) => holds.then(|| kept.clone()),
                 None => {
-                    self.note_incompatible();
+                    self.note_types(op.symbol(), a, b);
                     None
                 }
             },
@@ -76,9 +70,62 @@ impl Context<'_> {
         }
     }
 
-    fn note_incompatible(&self) {
-        self.notes.info("incompatible sample types encountered for a binary operator");
+    fn arithmetic(&self, op: Arithmetic, a: &Point, b: &Point) -> Option<Point> {
+        let result = match (a, b, op) {
+            (Point::Float(a), Point::Float(b), op) => return Some(Point::Float(floats(op, *a, *b))),
+            (Point::Histogram(a), Point::Histogram(b), Arithmetic::Add) => self.combined(op, a, b, native::add)?,
+            (Point::Histogram(a), Point::Histogram(b), Arithmetic::Subtract) => {
+                self.combined(op, a, b, native::subtract)?
+            }
+            (Point::Histogram(h), Point::Float(v), Arithmetic::Multiply)
+            | (Point::Float(v), Point::Histogram(h), Arithmetic::Multiply) => changed(h, |h| native::scale(h, *v)),
+            (Point::Histogram(h), Point::Float(v), Arithmetic::Divide) => changed(h, |h| native::divide(h, *v)),
+            _ => {
+                self.note_types(op.symbol(), a, b);
+                return None;
+            }
+        };
+        Some(Point::Histogram(Arc::new(result)))
     }
+
+    fn combined(
+        &self,
+        op: Arithmetic,
+        a: &NativeHistogram,
+        b: &NativeHistogram,
+        combine: fn(&mut NativeHistogram, &NativeHistogram) -> Result<Remarks, Incompatible>,
+    ) -> Option<NativeHistogram> {
+        let mut result = a.clone();
+        match combine(&mut result, b) {
+            Ok(remarks) => {
+                self.notes.remarks(remarks, if op == Arithmetic::Add { "addition" } else { "subtraction" });
+                Some(result)
+            }
+            Err(Incompatible) => {
+                let symbol = op.symbol();
+                self.notes.warn(format!("incompatible bucket layout encountered for binary operator {symbol}"));
+                None
+            }
+        }
+    }
+
+    fn note_types(&self, operator: &str, a: &Point, b: &Point) {
+        let name = |point: &Point| match point {
+            Point::Float(_) => "float",
+            Point::Histogram(_) => "histogram",
+        };
+        self.notes.info(format!(
+            "incompatible sample types encountered for binary operator {operator:?}: {} {operator} {}",
+            name(a),
+            name(b)
+        ));
+    }
+}
+
+fn changed(h: &NativeHistogram, change: impl Fn(&mut NativeHistogram)) -> NativeHistogram {
+    let mut result = h.clone();
+    change(&mut result);
+    result
 }
 
 fn scalars(op: Operator, a: f64, b: f64) -> f64 {
@@ -113,36 +160,11 @@ fn holds(op: Comparison, a: f64, b: f64) -> bool {
 }
 
 /// `None`: the operator is not defined on these types.
-fn arithmetic(op: Arithmetic, a: &Point, b: &Point) -> Option<Point> {
-    let histogram = |h: &NativeHistogram, change: &dyn Fn(&mut NativeHistogram)| {
-        let mut result = h.clone();
-        change(&mut result);
-        Some(Point::Histogram(Arc::new(result)))
-    };
-    match (a, b) {
-        (Point::Float(a), Point::Float(b)) => Some(Point::Float(floats(op, *a, *b))),
-        (Point::Histogram(a), Point::Histogram(b)) => match op {
-            Arithmetic::Add => histogram(a, &|h| native::add(h, b)),
-            Arithmetic::Subtract => histogram(a, &|h| native::subtract(h, b)),
-            _ => None,
-        },
-        (Point::Histogram(h), Point::Float(v)) => match op {
-            Arithmetic::Multiply => histogram(h, &|h| native::scale(h, *v)),
-            Arithmetic::Divide => histogram(h, &|h| native::scale(h, 1.0 / *v)),
-            _ => None,
-        },
-        (Point::Float(v), Point::Histogram(h)) => match op {
-            Arithmetic::Multiply => histogram(h, &|h| native::scale(h, *v)),
-            _ => None,
-        },
-    }
-}
-
 fn compare(op: Comparison, a: &Point, b: &Point) -> Option<bool> {
     match (a, b, op) {
         (Point::Float(a), Point::Float(b), op) => Some(holds(op, *a, *b)),
-        (Point::Histogram(a), Point::Histogram(b), Comparison::Equal) => Some(a == b),
-        (Point::Histogram(a), Point::Histogram(b), Comparison::NotEqual) => Some(a != b),
+        (Point::Histogram(a), Point::Histogram(b), Comparison::Equal) => Some(native::is_same(a, b)),
+        (Point::Histogram(a), Point::Histogram(b), Comparison::NotEqual) => Some(!native::is_same(a, b)),
         _ => None,
     }
 }

@@ -4,7 +4,7 @@ use super::range::RangeCall;
 use super::row::{Row, merge_equal};
 use super::{Context, Operand, QueryError};
 use crate::base::Labels;
-use crate::promql::functions::{FloatFn, HistogramFn, ParameterFn, sort};
+use crate::promql::functions::{FloatFn, HistogramFn, ParameterFn, math, sort};
 use crate::promql::plan::{Call, Node, Steps};
 use crate::promql::value::Point;
 
@@ -30,6 +30,10 @@ impl Context<'_> {
                 self.histogram_call(*function, argument, parameters, steps)?
             }
             Call::HistogramQuantile { quantile, argument } => self.histogram_quantile(quantile, argument, steps)?,
+            Call::HistogramQuantiles { argument, label, quantiles } => {
+                self.histogram_quantiles(quantiles, label, argument, steps)?
+            }
+            Call::Info(info) => self.info(info, steps)?,
             Call::HistogramFraction { lower, upper, argument } => {
                 self.histogram_fraction(lower, upper, argument, steps)?
             }
@@ -165,7 +169,7 @@ impl Context<'_> {
 
     fn extreme(&self, larger: bool, left: &Node, right: &Node, steps: Steps) -> Result<Vec<f64>, QueryError> {
         let pairs = self.scalar(left, steps)?.into_iter().zip(self.scalar(right, steps)?);
-        Ok(pairs.map(|(a, b)| if larger { a.max(b) } else { a.min(b) }).collect())
+        Ok(pairs.map(|(a, b)| if larger { math::larger(a, b) } else { math::smaller(a, b) }).collect())
     }
 }
 

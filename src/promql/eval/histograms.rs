@@ -1,39 +1,45 @@
-//! `histogram_quantile` and `histogram_fraction`: the series of a classic histogram are brought together
-//! once, and read at each step.
+//! `histogram_quantile`, `histogram_quantiles` and `histogram_fraction`.
 
-use std::collections::HashMap;
-
+use super::distributions::{Distributions, native_at};
+use super::notes::Notes;
 use super::row::{Cell, Row, merge_equal};
 use super::{Context, QueryError};
-use crate::base::{Labels, METRIC_NAME};
+use crate::promql::format::format_open_metrics;
 use crate::promql::functions::histogram::{self, ClassicBucket};
-use crate::promql::native;
+use crate::promql::native::{self, NanEffect};
 use crate::promql::plan::{Node, Steps};
 use crate::promql::value::Point;
 use crate::sketch::NativeHistogram;
 
-/// The rows of one distribution: buckets ascending by bound, and a native histogram.
-#[derive(Default)]
-struct Distribution {
-    buckets: Vec<(f64, usize)>,
-    native: Option<usize>,
-}
-
 /// How one distribution is read at one step.
 trait Reader {
-    fn classic(&self, step: usize, buckets: &[ClassicBucket]) -> f64;
-    fn native(&self, step: usize, h: &NativeHistogram) -> f64;
+    fn classic(&self, step: usize, buckets: &mut Vec<ClassicBucket>, notes: &Notes) -> f64;
+    fn native(&self, step: usize, h: &NativeHistogram, notes: &Notes) -> f64;
 }
 
-struct Quantile(Vec<f64>);
+struct Quantile<'a>(&'a [f64]);
 
-impl Reader for Quantile {
-    fn classic(&self, step: usize, buckets: &[ClassicBucket]) -> f64 {
+impl Reader for Quantile<'_> {
+    fn classic(&self, step: usize, buckets: &mut Vec<ClassicBucket>, notes: &Notes) -> f64 {
+        if histogram::tidy(buckets) {
+            notes.info(
+                "input to histogram_quantile needed to be fixed for monotonicity (see \
+                 https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)",
+            );
+        }
         histogram::quantile(self.0[step], buckets)
     }
 
-    fn native(&self, step: usize, h: &NativeHistogram) -> f64 {
-        native::quantile(self.0[step], h)
+    fn native(&self, step: usize, h: &NativeHistogram, notes: &Notes) -> f64 {
+        let (value, effect) = native::quantile(self.0[step], h);
+        match effect {
+            Some(NanEffect::Result) => notes.info("input to histogram_quantile has NaN observations, result is NaN"),
+            Some(NanEffect::Skew) => {
+                notes.info("input to histogram_quantile has NaN observations, result is skewed higher");
+            }
+            None => {}
+        }
+        value
     }
 }
 
@@ -43,12 +49,17 @@ struct Fraction {
 }
 
 impl Reader for Fraction {
-    fn classic(&self, step: usize, buckets: &[ClassicBucket]) -> f64 {
+    fn classic(&self, step: usize, buckets: &mut Vec<ClassicBucket>, _: &Notes) -> f64 {
+        histogram::join_equal(buckets);
         histogram::fraction(self.lower[step], self.upper[step], buckets)
     }
 
-    fn native(&self, step: usize, h: &NativeHistogram) -> f64 {
-        native::fraction(self.lower[step], self.upper[step], h)
+    fn native(&self, step: usize, h: &NativeHistogram, notes: &Notes) -> f64 {
+        let (lower, upper) = (self.lower[step], self.upper[step]);
+        if lower < upper && native::holds_nan(h) {
+            notes.info("input to histogram_fraction has NaN observations, which are excluded from all fractions");
+        }
+        native::fraction(lower, upper, h)
     }
 }
 
@@ -59,9 +70,33 @@ impl Context<'_> {
         argument: &Node,
         steps: Steps,
     ) -> Result<Vec<Row>, QueryError> {
+        let quantiles = self.quantile_values(quantile, steps)?;
+        merge_equal(self.read_histograms(&self.vector(argument, steps)?, &Quantile(&quantiles), steps)?)
+    }
+
+    /// Each quantile's rows, with the quantile as a label.
+    pub(super) fn histogram_quantiles(
+        &self,
+        quantiles: &[Node],
+        label: &str,
+        argument: &Node,
+        steps: Steps,
+    ) -> Result<Vec<Row>, QueryError> {
+        let rows = self.vector(argument, steps)?;
+        let mut read = Vec::new();
+        for quantile in quantiles {
+            let values = self.quantile_values(quantile, steps)?;
+            for row in self.read_histograms(&rows, &Quantile(&values), steps)? {
+                read.extend(split_by_value(row, label, &values));
+            }
+        }
+        merge_equal(read)
+    }
+
+    fn quantile_values(&self, quantile: &Node, steps: Steps) -> Result<Vec<f64>, QueryError> {
         let quantiles = self.scalar(quantile, steps)?;
         quantiles.iter().for_each(|q| self.notes.check_quantile(*q));
-        self.read_histograms(argument, &Quantile(quantiles), steps)
+        Ok(quantiles)
     }
 
     pub(super) fn histogram_fraction(
@@ -72,103 +107,48 @@ impl Context<'_> {
         steps: Steps,
     ) -> Result<Vec<Row>, QueryError> {
         let reader = Fraction { lower: self.scalar(lower, steps)?, upper: self.scalar(upper, steps)? };
-        self.read_histograms(argument, &reader, steps)
+        merge_equal(self.read_histograms(&self.vector(argument, steps)?, &reader, steps)?)
     }
 
-    fn read_histograms(&self, argument: &Node, reader: &dyn Reader, steps: Steps) -> Result<Vec<Row>, QueryError> {
-        let rows = self.vector(argument, steps)?;
+    fn read_histograms(&self, rows: &[Row], reader: &dyn Reader, steps: Steps) -> Result<Vec<Row>, QueryError> {
+        let all = Distributions::of(rows, &self.notes);
         let mut read = Vec::new();
-        for (labels, distribution) in self.distributions(&rows) {
+        for (i, rival) in &all.native {
             self.check(read.len() + 1, steps)?;
-            let mut scratch = Vec::with_capacity(distribution.buckets.len());
-            let cells =
-                (0..steps.count).map(|step| self.read(&distribution, &rows, reader, step, &mut scratch)).collect();
-            let row = Row { labels, cells };
-            if !row.is_empty() {
-                read.push(row);
-            }
+            let cell = |step| {
+                let h = native_at(&rows[*i], step)?;
+                let alone = !rival.is_some_and(|place| all.classic[place].is_at(rows, step));
+                alone.then(|| Point::Float(reader.native(step, h, &self.notes)))
+            };
+            let cells: Vec<Cell> = (0..steps.count).map(cell).collect();
+            read.push(Row { labels: rows[*i].labels.without_name(), cells });
         }
-        merge_equal(read)
-    }
-
-    fn distributions(&self, rows: &[Row]) -> Vec<(Labels, Distribution)> {
-        let mut places: HashMap<Labels, usize> = HashMap::new();
-        let mut all: Vec<(Labels, Distribution)> = Vec::new();
-        let mut find = |labels: Labels| {
-            *places.entry(labels).or_insert_with_key(|labels| {
-                all.push((labels.clone(), Distribution::default()));
-                all.len() - 1
-            })
-        };
-        let mut classic: Vec<(usize, f64, usize)> = Vec::new();
-        let mut natives: Vec<(usize, usize)> = Vec::new();
-        for (i, row) in rows.iter().enumerate() {
-            if row.cells.iter().any(|c| matches!(c, Some(Point::Histogram(_)))) {
-                natives.push((find(row.labels.without_name()), i));
-            }
-            if row.cells.iter().any(|c| matches!(c, Some(Point::Float(_)))) {
-                match parse_bound(row.labels.value("le")) {
-                    Some(bound) => {
-                        classic.push((find(row.labels.filter(|n| n != "le" && n != METRIC_NAME)), bound, i));
-                    }
-                    None => self.note_bad_bound(&row.labels),
-                }
-            }
+        let mut scratch = Vec::new();
+        for classic in &all.classic {
+            self.check(read.len() + 1, steps)?;
+            let mut cell = |step| {
+                classic.at(rows, step, &mut scratch, &self.notes);
+                (!scratch.is_empty()).then(|| Point::Float(reader.classic(step, &mut scratch, &self.notes)))
+            };
+            let cells: Vec<Cell> = (0..steps.count).map(&mut cell).collect();
+            read.push(Row { labels: classic.labels.without_name(), cells });
         }
-        classic.into_iter().for_each(|(place, bound, i)| all[place].1.buckets.push((bound, i)));
-        natives.into_iter().for_each(|(place, i)| all[place].1.native = Some(i));
-        for (_, distribution) in &mut all {
-            distribution.buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
-        }
-        all
-    }
-
-    fn note_bad_bound(&self, labels: &Labels) {
-        let bound = labels.value("le");
-        self.notes.warn(format!(
-            "bucket label \"le\" is missing or has a malformed value of {bound:?} for metric name {:?}",
-            labels.metric_name()
-        ));
-    }
-
-    fn read(
-        &self,
-        distribution: &Distribution,
-        rows: &[Row],
-        reader: &dyn Reader,
-        step: usize,
-        scratch: &mut Vec<ClassicBucket>,
-    ) -> Cell {
-        scratch.clear();
-        scratch.extend(distribution.buckets.iter().filter_map(|(bound, i)| match rows[*i].cells[step] {
-            Some(Point::Float(count)) => Some(ClassicBucket { bound: *bound, count }),
-            _ => None,
-        }));
-        let native = distribution.native.and_then(|i| match &rows[i].cells[step] {
-            Some(Point::Histogram(h)) => Some(h),
-            _ => None,
-        });
-        match (native, scratch.is_empty()) {
-            (None, true) => None,
-            (None, false) => {
-                if histogram::tidy(scratch) {
-                    self.notes.info("input to histogram_quantile needed to be fixed for monotonicity");
-                }
-                Some(Point::Float(reader.classic(step, scratch)))
-            }
-            (Some(h), true) => Some(Point::Float(reader.native(step, h))),
-            (Some(_), false) => {
-                self.notes.warn("vector contains a mix of classic and native histograms");
-                None
-            }
-        }
+        read.retain(|row| !row.is_empty());
+        Ok(read)
     }
 }
 
-/// Go's spelling of numbers, in which `+Inf` is usual.
-fn parse_bound(text: &str) -> Option<f64> {
-    match text {
-        "" => None,
-        text => text.parse().ok(),
+/// A row for each value that the quantile has over the steps: it is a label.
+fn split_by_value(row: Row, label: &str, quantiles: &[f64]) -> Vec<Row> {
+    let mut split: Vec<(u64, Row)> = Vec::new();
+    let count = row.cells.len();
+    for (step, (cell, q)) in row.cells.into_iter().zip(quantiles).enumerate() {
+        let place = split.iter().position(|(bits, _)| *bits == q.to_bits()).unwrap_or_else(|| {
+            let labels = row.labels.with(label, &format_open_metrics(*q));
+            split.push((q.to_bits(), Row { labels, cells: vec![None; count] }));
+            split.len() - 1
+        });
+        split[place].1.cells[step] = cell;
     }
+    split.into_iter().map(|(_, row)| row).filter(|row| !row.is_empty()).collect()
 }

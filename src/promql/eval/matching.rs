@@ -65,11 +65,12 @@ impl Context<'_> {
             let Some(one) = found.at(step) else { continue };
             let Some(partner) = &sides.one[one].cells[step] else { continue };
             let (a, b) = if sides.turned { (partner, element) } else { (element, partner) };
-            // A comparison keeps the left operand's value, on whichever side the many are.
-            let Some(point) = self.element(sides.binary, a, b, a) else { continue };
+            // Also where the comparison does not hold: whether it is an error must not depend on values.
             if exclusive && std::mem::replace(&mut found.matched[step], true) {
                 return Err(many_to_one());
             }
+            // A comparison keeps the left operand's value, on whichever side the many are.
+            let Some(point) = self.element(sides.binary, a, b, a) else { continue };
             let place = match places.iter().find(|(o, _)| *o == one) {
                 Some((_, place)) => *place,
                 None => {

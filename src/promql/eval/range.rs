@@ -1,6 +1,7 @@
 //! Functions over range vectors.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::row::{Cell, Row, require_distinct};
 use super::window::{RangeRow, Windows};
@@ -10,9 +11,10 @@ use crate::promql::floats::FloatsBuilder;
 use crate::promql::functions::RangeFn;
 use crate::promql::plan::{Node, RangeArgument, RangeSamples, Steps};
 use crate::promql::value::{Point, RangeSeries};
+use crate::sketch::ResetHint;
 
 /// Whose names tell whether they are counters.
-const COUNTER_FUNCTIONS: [&str; 3] = ["rate", "increase", "irate"];
+const COUNTER_FUNCTIONS: [&str; 2] = ["rate", "increase"];
 
 /// A function with its name and what of the labels stays.
 #[derive(Clone, Copy)]
@@ -39,10 +41,11 @@ impl<'a> Context<'a> {
         let (mut rows, mut windows) = (Vec::new(), Windows::default());
         for series in self.range_rows(call.argument)? {
             self.check(rows.len() + 1, steps)?;
+            check_factors(call.name, &parameters)?;
             windows.over(&series, call.argument, distinct);
             let mut cells = self.slide(&series, &windows, call, &parameters, distinct);
             cells.resize(steps.count, cells.first().cloned().flatten());
-            if COUNTER_FUNCTIONS.contains(&call.name) && !series.floats.is_empty() {
+            if COUNTER_FUNCTIONS.contains(&call.name) && cells.iter().any(|c| matches!(c, Some(Point::Float(_)))) {
                 self.notes.check_counter_name(series.labels.metric_name());
             }
             let row = Row { labels: series.labels.into_owned(), cells };
@@ -117,13 +120,33 @@ impl<'a> Context<'a> {
     }
 }
 
-/// A subquery's cells as samples.
+/// The factors of smoothing weigh what was against what is, so they lie between 0 and 1.
+fn check_factors(function: &str, parameters: &[Vec<f64>]) -> Result<(), QueryError> {
+    if function != "double_exponential_smoothing" {
+        return Ok(());
+    }
+    for ((kind, short), values) in [("smoothing", "sf"), ("trend", "tf")].into_iter().zip(parameters) {
+        if let Some(wrong) = values.iter().find(|v| **v <= 0.0 || **v >= 1.0) {
+            return Err(QueryError::Execution(format!(
+                "invalid {kind} factor. Expected: 0 < {short} < 1, got: {wrong:.6}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// A subquery's cells as samples. What was known of resets held for neighbours in storage, not for these.
 fn samples_of(row: Row, steps: Steps, floats: &mut FloatsBuilder) -> RangeRow<'static> {
     let mut histograms = Vec::new();
     for (time, cell) in steps.times().zip(row.cells) {
         match cell {
             Some(Point::Float(v)) => floats.push(Timestamp::from_millis(time), v),
-            Some(Point::Histogram(h)) => histograms.push((Timestamp::from_millis(time), h)),
+            Some(Point::Histogram(mut h)) => {
+                if matches!(h.reset_hint, ResetHint::Reset | ResetHint::NotReset) {
+                    Arc::make_mut(&mut h).reset_hint = ResetHint::Unknown;
+                }
+                histograms.push((Timestamp::from_millis(time), h));
+            }
             None => {}
         }
     }

@@ -94,7 +94,7 @@ pub(super) fn require_distinct(rows: Vec<Row>) -> Result<Vec<Row>, QueryError> {
     }
 }
 
-fn duplicate() -> QueryError {
+pub(super) fn duplicate() -> QueryError {
     QueryError::Execution("vector cannot contain metrics with the same labelset".to_owned())
 }
 

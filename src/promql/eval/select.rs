@@ -43,7 +43,7 @@ impl Context<'_> {
 }
 
 /// Walks a series forward.
-struct Latest<'a> {
+pub(super) struct Latest<'a> {
     series: &'a SeriesSamples,
     lookback: i64,
     floats: usize,
@@ -51,12 +51,12 @@ struct Latest<'a> {
 }
 
 impl<'a> Latest<'a> {
-    fn new(series: &'a SeriesSamples, lookback: i64) -> Self {
+    pub(super) fn new(series: &'a SeriesSamples, lookback: i64) -> Self {
         Self { series, lookback, floats: 0, histograms: 0 }
     }
 
     /// The visible sample at `time`, which must not be before the last call's.
-    fn at(&mut self, time: i64) -> Option<(Timestamp, Point)> {
+    pub(super) fn at(&mut self, time: i64) -> Option<(Timestamp, Point)> {
         let (floats, histograms) = (&self.series.floats, &self.series.histograms);
         self.floats = advance(floats.times(), self.floats, time, |t| *t);
         self.histograms = advance(histograms, self.histograms, time, |s| s.0);

@@ -24,9 +24,8 @@ pub(in crate::promql) struct ClassicBucket {
     pub(in crate::promql) count: f64,
 }
 
-/// Joins buckets of the same bound (`1` and `1.0`) and makes counts ascend, which rounding and scrapes
-/// that cut a histogram in two can break. Says whether a count had to be raised by more than rounding.
-pub(in crate::promql) fn tidy(buckets: &mut Vec<ClassicBucket>) -> bool {
+/// Joins buckets of the same bound (`1` and `1.0`).
+pub(in crate::promql) fn join_equal(buckets: &mut Vec<ClassicBucket>) {
     buckets.dedup_by(|next, kept| {
         let same = next.bound == kept.bound;
         if same {
@@ -34,6 +33,12 @@ pub(in crate::promql) fn tidy(buckets: &mut Vec<ClassicBucket>) -> bool {
         }
         same
     });
+}
+
+/// Joins buckets of the same bound and makes counts ascend, which rounding and scrapes that cut a histogram in
+/// two can break. Says whether a count had to be raised by more than rounding.
+pub(in crate::promql) fn tidy(buckets: &mut Vec<ClassicBucket>) -> bool {
+    join_equal(buckets);
     let mut forced = false;
     let mut before = f64::NEG_INFINITY;
     for bucket in buckets {
@@ -102,8 +107,12 @@ fn rank(value: f64, buckets: &[ClassicBucket]) -> f64 {
     if value <= below.bound {
         return below.count;
     }
-    if bucket.bound.is_infinite() || below.bound.is_infinite() {
-        return if value == bucket.bound { bucket.count } else { below.count };
+    // Without a lower end there is no inside: the whole bucket lies below.
+    if below.bound.is_infinite() || value == bucket.bound {
+        return bucket.count;
+    }
+    if bucket.bound.is_infinite() {
+        return below.count;
     }
     below.count + (bucket.count - below.count) * (value - below.bound) / (bucket.bound - below.bound)
 }

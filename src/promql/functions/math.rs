@@ -67,12 +67,12 @@ fn clamp(value: f64, parameters: &[f64]) -> Option<f64> {
 }
 
 /// The larger; NaN when either is.
-pub(super) fn larger(a: f64, b: f64) -> f64 {
+pub(in crate::promql) fn larger(a: f64, b: f64) -> f64 {
     if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
 }
 
 /// The smaller; NaN when either is.
-pub(super) fn smaller(a: f64, b: f64) -> f64 {
+pub(in crate::promql) fn smaller(a: f64, b: f64) -> f64 {
     if a.is_nan() || b.is_nan() { f64::NAN } else { a.min(b) }
 }
 

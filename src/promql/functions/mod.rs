@@ -2,14 +2,16 @@
 //! is [`super::eval`]'s business.
 
 pub(super) mod histogram;
+mod histogram_sum;
 pub(super) mod label;
-mod math;
+pub(super) mod math;
 mod over_time;
 mod quantile;
 mod rate;
 pub(super) mod sort;
 mod time;
 
+pub(super) use histogram_sum::HistogramSum;
 pub(super) use quantile::quantile;
 
 use super::eval::{Notes, Window};
@@ -36,7 +38,9 @@ pub(super) enum Kind {
     Parameters(ParameterFn),
     Histogram(HistogramFn),
     HistogramQuantile,
+    HistogramQuantiles,
     HistogramFraction,
+    Info,
     LabelReplace,
     LabelJoin,
     Sort {
@@ -76,7 +80,9 @@ fn over_range(name: &str) -> Option<RangeFn> {
 fn special(name: &str) -> Option<Kind> {
     Some(match name {
         "histogram_quantile" => Kind::HistogramQuantile,
+        "histogram_quantiles" => Kind::HistogramQuantiles,
         "histogram_fraction" => Kind::HistogramFraction,
+        "info" => Kind::Info,
         "label_replace" => Kind::LabelReplace,
         "label_join" => Kind::LabelJoin,
         "sort" => Kind::Sort { descending: false },
@@ -120,38 +126,49 @@ impl KahanSum {
         self.sum = total;
     }
 
+    fn scale(&mut self, factor: f64) {
+        self.sum *= factor;
+        self.lost *= factor;
+    }
+
     pub(super) fn total(&self) -> f64 {
         if self.sum.is_infinite() { self.sum } else { self.sum + self.lost }
     }
 }
 
-/// A mean that does not overflow where the sum would.
+/// A mean: the sum over the count as long as the sum is finite, from then on a running mean, which does not
+/// overflow (Prometheus 3, `avg_over_time`).
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Mean {
     sum: KahanSum,
-    running: f64,
     count: f64,
+    running: bool,
 }
 
 impl Mean {
     pub(super) fn add(&mut self, value: f64) {
         self.count += 1.0;
-        self.sum.add(value);
-        let apart_from_infinity = !(self.running.is_infinite() && value.is_finite());
-        if self.running.is_infinite()
-            && value.is_infinite()
-            && self.running.is_sign_positive() == value.is_sign_positive()
-        {
+        if self.count == 1.0 {
+            self.sum.sum = value;
             return;
         }
-        if apart_from_infinity {
-            self.running += value / self.count - self.running / self.count;
+        if !self.running {
+            let mut sum = self.sum;
+            sum.add(value);
+            if !sum.sum.is_infinite() {
+                self.sum = sum;
+                return;
+            }
+            self.running = true;
+            self.sum.scale(1.0 / (self.count - 1.0));
         }
+        self.sum.scale((self.count - 1.0) / self.count);
+        self.sum.add(value / self.count);
     }
 
     pub(super) fn value(&self) -> f64 {
-        let mean = self.sum.total() / self.count;
-        if mean.is_infinite() { self.running } else { mean }
+        let by = if self.running { 1.0 } else { self.count };
+        self.sum.sum / by + self.sum.lost / by
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use super::over_time::floats;
 use super::{KahanSum, RangeFn};
 use crate::base::Timestamp;
 use crate::promql::FloatsView;
 use crate::promql::eval::{Notes, Window};
-use crate::promql::native;
+use crate::promql::native::{self, Incompatible, Remarks};
 use crate::promql::value::Point;
-use crate::sketch::NativeHistogram;
+use crate::sketch::{NativeHistogram, ResetHint};
 
 pub(super) fn lookup(name: &str) -> Option<RangeFn> {
     Some(match name {
@@ -17,8 +18,8 @@ pub(super) fn lookup(name: &str) -> Option<RangeFn> {
         "delta" => |w, _, n| extrapolated(w, n, Kind { counter: false, per_second: false }),
         "irate" => |w, _, n| between_last_two(w, n, true),
         "idelta" => |w, _, n| between_last_two(w, n, false),
-        "deriv" => |w, _, _| deriv(w),
-        "predict_linear" => |w, p, _| predict_linear(w, p),
+        "deriv" => |w, _, n| floats(w, n, deriv),
+        "predict_linear" => |w, p, n| floats(w, n, |w| predict_linear(w, p)),
         "resets" => |w, _, _| Some(Point::Float(resets(w))),
         "changes" => |w, _, _| Some(Point::Float(changes(w))),
         _ => return None,
@@ -49,7 +50,7 @@ fn extrapolated(w: &Window<'_>, notes: &Notes, kind: Kind) -> Option<Point> {
         return Some(Point::Float(change * factor));
     }
     if let [first, .., last] = histograms {
-        let mut change = histogram_change(w, &first.1, &last.1, kind.counter);
+        let mut change = histogram_change(w, notes, kind.counter)?;
         let zero_ratio = (change.count > 0.0 && first.1.count >= 0.0).then(|| first.1.count / change.count);
         native::scale(&mut change, stretch(w, first.0, last.0, histograms.len(), kind, zero_ratio));
         return Some(Point::Histogram(Arc::new(change)));
@@ -85,15 +86,59 @@ fn stretch(
     if kind.per_second { factor / seconds(w.end - w.start) } else { factor }
 }
 
-/// Last minus first, plus what was there before each reset.
-fn histogram_change(w: &Window<'_>, first: &NativeHistogram, last: &NativeHistogram, counter: bool) -> NativeHistogram {
-    let coarsest = w.histograms().iter().map(|(_, h)| h.schema).fold(last.schema, i32::min);
-    let mut change = native::coarsen(last, coarsest);
-    native::subtract(&mut change, first);
-    if counter {
-        w.histograms_before_resets().for_each(|before| native::add(&mut change, before));
+/// Last minus first, plus what was there before each reset; a gauge.
+///
+/// After a reset between the first two, nothing of the first is left in the change, so it may be of another
+/// kind than the others (Prometheus 3, `histogramRate`).
+fn histogram_change(w: &Window<'_>, notes: &Notes, counter: bool) -> Option<NativeHistogram> {
+    let [(_, first), (_, second), ..] = w.histograms() else { return None };
+    let (_, last) = w.histograms().last()?;
+    check_kind(w, notes, counter);
+    let reset_at_once = counter && native::is_reset(second, first);
+    let base = if reset_at_once { &emptied(second) } else { first.as_ref() };
+    let between = if counter { &w.histograms()[1..] } else { &[] };
+    if between.iter().any(|(_, h)| native::is_custom(h) != native::is_custom(base)) {
+        notes.mixed_schemas(w.labels());
+        return None;
     }
-    change
+    let coarsest = between.iter().map(|(_, h)| h.schema).fold(last.schema.min(base.schema), i32::min);
+    let mut change = native::coarsen(last, coarsest);
+    let combined = |remarks: Result<Remarks, Incompatible>, operation| match remarks {
+        Ok(remarks) => {
+            notes.remarks(Remarks { resets_conflicted: false, ..remarks }, operation);
+            Some(())
+        }
+        Err(Incompatible) => {
+            notes.mixed_schemas(w.labels());
+            None
+        }
+    };
+    combined(native::subtract(&mut change, base), "subtraction")?;
+    if counter {
+        for before in w.histograms_before_resets().skip(usize::from(reset_at_once)) {
+            combined(native::add(&mut change, before), "addition")?;
+        }
+    }
+    change.reset_hint = ResetHint::Gauge;
+    Some(change)
+}
+
+/// Says when a counter is a gauge, or the other way round.
+fn check_kind(w: &Window<'_>, notes: &Notes, counter: bool) {
+    let is_gauge = |h: &NativeHistogram| h.reset_hint == ResetHint::Gauge;
+    let mut all = w.histograms().iter().map(|(_, h)| is_gauge(h));
+    if counter {
+        if all.any(|gauge| gauge) {
+            notes.not_a_counter(w.labels());
+        }
+    } else if !(all.next().unwrap_or(true) && all.next_back().unwrap_or(true)) {
+        notes.not_a_gauge(w.labels());
+    }
+}
+
+/// A histogram of the same kind without values.
+fn emptied(h: &NativeHistogram) -> NativeHistogram {
+    NativeHistogram { schema: h.schema, custom_bounds: h.custom_bounds.clone(), ..NativeHistogram::default() }
 }
 
 /// Between the last two samples, whatever their distance.
@@ -111,11 +156,8 @@ fn between_last_two(w: &Window<'_>, notes: &Notes, per_second: bool) -> Option<P
             Some(Point::Float(change / seconds))
         }
         (Point::Histogram(last), Point::Histogram(before)) => {
-            let mut change = NativeHistogram::clone(&last);
-            if !(per_second && native::is_reset(&last, &before)) {
-                native::subtract(&mut change, &before);
-            }
-            native::scale(&mut change, 1.0 / seconds);
+            let mut change = last_change(w, notes, &last, &before, per_second)?;
+            native::divide(&mut change, seconds);
             Some(Point::Histogram(Arc::new(change)))
         }
         _ => {
@@ -123,6 +165,33 @@ fn between_last_two(w: &Window<'_>, notes: &Notes, per_second: bool) -> Option<P
             None
         }
     }
+}
+
+fn last_change(
+    w: &Window<'_>,
+    notes: &Notes,
+    last: &NativeHistogram,
+    before: &NativeHistogram,
+    counter: bool,
+) -> Option<NativeHistogram> {
+    let gauges = [last, before].map(|h| h.reset_hint == ResetHint::Gauge);
+    match counter {
+        true if gauges.contains(&true) => notes.not_a_counter(w.labels()),
+        false if gauges.contains(&false) => notes.not_a_gauge(w.labels()),
+        _ => {}
+    }
+    let mut change = last.clone();
+    if !(counter && native::is_reset(last, before)) {
+        match native::subtract(&mut change, before) {
+            Ok(remarks) => notes.remarks(Remarks { resets_conflicted: false, ..remarks }, "subtraction"),
+            Err(Incompatible) => {
+                notes.mixed_schemas(w.labels());
+                return None;
+            }
+        }
+    }
+    change.reset_hint = ResetHint::Gauge;
+    Some(change)
 }
 
 fn deriv(w: &Window<'_>) -> Option<Point> {
@@ -179,7 +248,7 @@ fn resets(w: &Window<'_>) -> f64 {
 fn changes(w: &Window<'_>) -> f64 {
     count_pairs(w, |before, after| match (before, after) {
         (Point::Float(before), Point::Float(after)) => before != after && !(before.is_nan() && after.is_nan()),
-        (Point::Histogram(before), Point::Histogram(after)) => before != after,
+        (Point::Histogram(before), Point::Histogram(after)) => !native::is_same(before, after),
         _ => true,
     })
 }

@@ -19,7 +19,12 @@ fn hand_made(schema: i32, zero: (f64, f64), positive: &[(i32, f64)], negative: &
         sum: 10.0,
         positive: NativeBuckets(positive.to_vec()),
         negative: NativeBuckets(negative.to_vec()),
+        ..NativeHistogram::default()
     }
+}
+
+fn quantile(q: f64, h: &NativeHistogram) -> f64 {
+    super::quantile(q, h).0
 }
 
 #[test]
@@ -76,7 +81,7 @@ fn fractions_are_inverse_to_quantiles() {
 fn schemas_meet_at_the_coarser_one() {
     let mut fine = hand_made(1, (0.001, 0.0), &[(1, 1.0), (2, 2.0), (3, 4.0)], &[]);
     let coarse = hand_made(0, (0.001, 0.0), &[(1, 10.0), (2, 20.0)], &[]);
-    add(&mut fine, &coarse);
+    add(&mut fine, &coarse).unwrap();
     assert_eq!(fine.schema, 0);
     assert_eq!(fine.positive.0, [(1, 13.0), (2, 24.0)]);
 }
@@ -86,7 +91,7 @@ fn schemas_meet_at_the_coarser_one() {
 fn zero_buckets_meet_where_no_bucket_is_cut() {
     let mut narrow = hand_made(0, (0.25, 1.0), &[(0, 3.0), (1, 5.0), (2, 7.0)], &[]);
     let wide = hand_made(0, (1.5, 10.0), &[(2, 1.0)], &[]);
-    add(&mut narrow, &wide);
+    add(&mut narrow, &wide).unwrap();
     assert_eq!(narrow.zero_threshold, 2.0);
     assert_eq!(narrow.zero_count, 19.0);
     assert_eq!(narrow.positive.0, [(2, 8.0)]);
@@ -111,10 +116,10 @@ proptest! {
     fn adding_is_counting_together(a in prop::collection::vec(1e-6..1e6f64, 1..40),
                                    b in prop::collection::vec(1e-6..1e6f64, 1..40)) {
         let mut sum = of(&a);
-        add(&mut sum, &of(&b));
+        add(&mut sum, &of(&b)).unwrap();
         let together = of(&[a.clone(), b.clone()].concat());
         prop_assert_eq!(&sum.positive, &together.positive);
-        subtract(&mut sum, &of(&b));
+        subtract(&mut sum, &of(&b)).unwrap();
         prop_assert_eq!(sum.positive, of(&a).positive);
     }
 

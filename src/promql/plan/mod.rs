@@ -152,6 +152,20 @@ pub(super) enum Arithmetic {
     Atan2,
 }
 
+impl Arithmetic {
+    pub(super) fn symbol(self) -> &'static str {
+        match self {
+            Self::Add => "+",
+            Self::Subtract => "-",
+            Self::Multiply => "*",
+            Self::Divide => "/",
+            Self::Modulo => "%",
+            Self::Power => "^",
+            Self::Atan2 => "atan2",
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Comparison {
     Equal,
@@ -160,6 +174,19 @@ pub(super) enum Comparison {
     LessOrEqual,
     Greater,
     GreaterOrEqual,
+}
+
+impl Comparison {
+    pub(super) fn symbol(self) -> &'static str {
+        match self {
+            Self::Equal => "==",
+            Self::NotEqual => "!=",
+            Self::Less => "<",
+            Self::LessOrEqual => "<=",
+            Self::Greater => ">",
+            Self::GreaterOrEqual => ">=",
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -204,6 +231,47 @@ pub(super) enum AggregateOp {
     CountValues,
     Quantile,
     Limit,
+    LimitRatio,
+}
+
+impl AggregateOp {
+    /// As it is written.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Sum => "sum",
+            Self::Average => "avg",
+            Self::Count => "count",
+            Self::Min => "min",
+            Self::Max => "max",
+            Self::Group => "group",
+            Self::StandardDeviation => "stddev",
+            Self::Variance => "stdvar",
+            Self::Top => "topk",
+            Self::Bottom => "bottomk",
+            Self::CountValues => "count_values",
+            Self::Quantile => "quantile",
+            Self::Limit => "limitk",
+            Self::LimitRatio => "limit_ratio",
+        }
+    }
+
+    /// Whether histograms are left out.
+    pub(super) fn is_of_floats(self) -> bool {
+        use AggregateOp as Op;
+        matches!(self, Op::Min | Op::Max | Op::StandardDeviation | Op::Variance | Op::Top | Op::Bottom | Op::Quantile)
+    }
+}
+
+/// `info()`: elements with labels of the info metrics that describe the same target.
+#[derive(Debug)]
+pub(super) struct Info {
+    pub(super) argument: Node,
+    /// Index into [`Plan::fetches`]: the info metrics' samples.
+    pub(super) fetch: usize,
+    /// Which metrics are info metrics: conditions on the name.
+    pub(super) names: Vec<Matcher>,
+    /// Which of their labels are wanted, and with what values; all when empty.
+    pub(super) labels: Vec<Matcher>,
 }
 
 /// A function call.
@@ -238,6 +306,12 @@ pub(super) enum Call {
         quantile: Node,
         argument: Node,
     },
+    HistogramQuantiles {
+        argument: Node,
+        label: String,
+        quantiles: Vec<Node>,
+    },
+    Info(Info),
     HistogramFraction {
         lower: Node,
         upper: Node,

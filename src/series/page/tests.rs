@@ -28,6 +28,7 @@ fn native(n: u32) -> Arc<NativeHistogram> {
         sum: f64::from(n) / 3.0,
         positive: NativeBuckets(vec![(2, f64::from(n))]),
         negative: NativeBuckets::default(),
+        ..NativeHistogram::default()
     })
 }
 

@@ -455,6 +455,7 @@ fn native(count: f64) -> Arc<NativeHistogram> {
         sum: count / 2.0,
         positive: NativeBuckets(vec![(1, count)]),
         negative: NativeBuckets(Vec::new()),
+        ..NativeHistogram::default()
     })
 }
 

@@ -17,6 +17,7 @@ fn histogram(n: u32) -> Arc<NativeHistogram> {
         sum: 0.37 * f64::from(n),
         positive: counts(-4),
         negative: counts(2),
+        ..NativeHistogram::default()
     })
 }
 

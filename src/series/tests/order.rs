@@ -57,6 +57,7 @@ async fn a_plain_marker_ends_a_native_histogram() {
         sum: 1.0,
         positive: NativeBuckets(vec![(0, 1.0)]),
         negative: NativeBuckets::default(),
+        ..NativeHistogram::default()
     };
     let labels = labels("n", 0);
     let at = now - Duration::from_secs(20);

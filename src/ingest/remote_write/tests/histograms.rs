@@ -31,6 +31,7 @@ prop_compose! {
             sum,
             positive: NativeBuckets(positive.into_iter().collect()),
             negative: NativeBuckets(negative.into_iter().collect()),
+            ..NativeHistogram::default()
         };
         (float, native)
     }
@@ -121,6 +122,7 @@ fn valid() -> Histogram {
         sum: 3.5,
         positive: NativeBuckets(vec![(-1, 2.0), (4, 3.0)]),
         negative: NativeBuckets(vec![(0, 1.0)]),
+        ..NativeHistogram::default()
     };
     message(false, &native, 1_000)
 }

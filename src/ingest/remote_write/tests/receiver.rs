@@ -57,6 +57,7 @@ fn body() -> Vec<u8> {
         sum: 3.0,
         positive: NativeBuckets(vec![(1, 2.0)]),
         negative: NativeBuckets::default(),
+        ..NativeHistogram::default()
     };
     let mut x = one::series(&[("__name__", "x")], &[(1.0, 10), (2.0, 20)], Vec::new());
     x.exemplars.push(one::Exemplar { labels: Vec::new(), value: 1.0, timestamp: 10 });

@@ -66,6 +66,11 @@ impl Floats {
         self.view().get(place)
     }
 
+    /// The last sample.
+    pub fn last(&self) -> Option<(Timestamp, f64)> {
+        self.view().last()
+    }
+
     /// Appends a sample that is later than all.
     pub fn push(&mut self, at: Timestamp, value: f64) {
         Arc::make_mut(&mut self.times).push(at);

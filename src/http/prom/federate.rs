@@ -33,7 +33,7 @@ pub(super) async fn federate(State(api): State<Api>, params: Params) -> Result<R
 /// The last sample, unless the series has ended. Native histograms have no form in this text; their buckets,
 /// sums and counts are series of their own here.
 fn last(series: SeriesSamples) -> Option<(Labels, (Timestamp, f64))> {
-    let last = *series.floats.last()?;
+    let last = series.floats.last()?;
     (!is_stale(last.1)).then_some((series.labels, last))
 }
 

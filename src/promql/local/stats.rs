@@ -40,7 +40,7 @@ fn window(fetch: &Fetch, steps: Steps) -> (i64, bool) {
 
 /// The times of all samples in order, and whether each is a staleness marker.
 fn times(series: &SeriesSamples) -> Vec<(i64, bool)> {
-    let floats = series.floats.iter().map(|(t, v)| (t.as_millis(), is_stale(*v)));
+    let floats = series.floats.iter().map(|(t, v)| (t.as_millis(), is_stale(v)));
     let histograms = series.histograms.iter().map(|(t, h)| (t.as_millis(), is_stale(h.sum)));
     let mut all: Vec<_> = floats.chain(histograms).collect();
     if !series.floats.is_empty() && !series.histograms.is_empty() {

@@ -107,7 +107,7 @@ pub(super) struct Span {
 impl From<SeriesSamples> for TimeSeries {
     fn from(series: SeriesSamples) -> Self {
         let label = |(name, value): (&str, &str)| Label { name: name.to_owned(), value: value.to_owned() };
-        let sample = |(at, value): &(crate::base::Timestamp, f64)| Sample { value: *value, timestamp: at.as_millis() };
+        let sample = |(at, value): (crate::base::Timestamp, f64)| Sample { value, timestamp: at.as_millis() };
         Self {
             labels: series.labels.iter().map(label).collect(),
             samples: series.floats.iter().map(sample).collect(),

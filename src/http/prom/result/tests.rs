@@ -25,6 +25,8 @@ fn histogram() -> Point {
         sum: 2.0,
         positive: NativeBuckets::default(),
         negative: NativeBuckets::default(),
+        custom_bounds: Arc::default(),
+        reset_hint: Default::default(),
     }))
 }
 

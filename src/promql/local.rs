@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures::future::try_join_all;
+use futures::future::{try_join, try_join_all};
 use promql_parser::parser::Expr;
 
 use super::engine::{Engine, QueryError, QueryOptions, QueryStats};
-use super::eval::{self, Limits};
+use super::eval::{self, Limits, Loaded, Reduced, Reduction};
 use super::parse::{ExprType, expr_type, parse};
 use super::plan::{self, Fetch, Plan, Steps};
-use super::source::{Selection, SeriesSamples, Source, SourceError, is_stale};
+use super::source::{Selection, SeriesSamples, Source, SourceError};
 use super::value::Answer;
 use crate::base::clock::BoxFuture;
 use crate::base::time::millis;
@@ -28,7 +28,7 @@ pub struct LocalEngine {
     clock: SharedClock,
 }
 
-type Evaluate = fn(&Plan, &[Vec<SeriesSamples>], Limits<'_>) -> Result<Answer, QueryError>;
+type Evaluate = fn(&Plan, Loaded, Limits<'_>) -> Result<Answer, QueryError>;
 
 impl LocalEngine {
     /// An engine that reads from `source`.
@@ -48,19 +48,19 @@ impl LocalEngine {
         options: &QueryOptions,
         evaluate: Evaluate,
     ) -> Result<Answer, QueryError> {
-        let plan = plan::build(expr, steps, options.lookback, options.max_samples)?;
+        let plan = Arc::new(plan::build(expr, steps, options.lookback, options.max_samples)?);
         let cancel = CancelOnDrop::default();
         let began = self.clock.monotonic();
         let work = async {
-            let data = self.load(&plan.fetches, options.max_samples).await?;
+            let data = self.load(&plan, options, &cancel.0).await?;
             let loaded = self.clock.monotonic();
-            let counted = options.stats.as_ref().map(|_| stats::count(&plan.fetches, plan.steps, &data));
+            let counted = options.stats.as_ref().map(|_| stats::count(&plan.fetches, plan.steps, data.all()));
             let limits = (options.max_samples, cancel.0.clone());
             let answer = if work_of(&plan, &data) <= INLINE_WORK {
-                evaluate(&plan, &data, Limits { max_samples: limits.0, cancelled: &limits.1 })
+                evaluate(&plan, data, Limits { max_samples: limits.0, cancelled: &limits.1 })
             } else {
                 let blocking = tokio::task::spawn_blocking(move || {
-                    evaluate(&plan, &data, Limits { max_samples: limits.0, cancelled: &limits.1 })
+                    evaluate(&plan, data, Limits { max_samples: limits.0, cancelled: &limits.1 })
                 });
                 blocking.await.unwrap_or_else(|e| Err(QueryError::Execution(format!("evaluation failed: {e}"))))
             };
@@ -77,40 +77,69 @@ impl LocalEngine {
         }
     }
 
-    async fn load(&self, fetches: &[Fetch], limit: usize) -> Result<Vec<Vec<SeriesSamples>>, QueryError> {
-        let loaded = try_join_all(fetches.iter().map(|fetch| self.load_one(fetch))).await?;
-        let samples: usize = loaded.iter().flatten().map(|s| s.floats.len() + s.histograms.len()).sum();
-        if samples > limit { Err(eval::too_many_samples()) } else { Ok(loaded) }
+    async fn load(
+        &self,
+        plan: &Arc<Plan>,
+        options: &QueryOptions,
+        cancelled: &Arc<AtomicBool>,
+    ) -> Result<Loaded, QueryError> {
+        // What a query cost is counted on the samples themselves.
+        let is_kept = |fetch: &Fetch| fetch.kept || options.stats.is_some();
+        let kept = plan.fetches.iter().map(async |fetch| match is_kept(fetch) {
+            true => self.load_one(fetch).await,
+            false => Ok(Vec::new()),
+        });
+        let reduced = plan.fetches.iter().enumerate().filter(|(_, fetch)| !is_kept(fetch)).map(|(i, fetch)| {
+            let reduction = Reduction::new(plan.clone(), i, options.max_samples, cancelled.clone());
+            self.reduce_one(fetch, Arc::new(reduction))
+        });
+        let (kept, reduced) = try_join(try_join_all(kept), try_join_all(reduced)).await?;
+        let samples: usize = kept.iter().flatten().map(|s| s.floats.len() + s.histograms.len()).sum();
+        if samples > options.max_samples {
+            return Err(eval::too_many_samples());
+        }
+        let mut loaded = Loaded::new(kept);
+        reduced.into_iter().for_each(|one| loaded.add_reduced(one));
+        Ok(loaded)
+    }
+
+    async fn reduce_one(&self, fetch: &Fetch, reduction: Arc<Reduction>) -> Result<Reduced, QueryError> {
+        self.source.select_each(&selection(fetch), reduction.clone()).await.map_err(refused)?;
+        reduction.finish()
     }
 
     async fn load_one(&self, fetch: &Fetch) -> Result<Vec<SeriesSamples>, QueryError> {
-        let selection = Selection {
-            matchers: fetch.matchers.clone(),
-            start: Timestamp::from_millis(fetch.start),
-            end: Timestamp::from_millis(fetch.end),
-        };
-        let mut series = self.source.select(&selection).await.map_err(|e| match e {
-            SourceError::TooManySamples { .. } | SourceError::TooManySeries { .. } => {
-                QueryError::Execution(e.to_string())
-            }
-            other => QueryError::Source(other),
-        })?;
+        let mut series = self.source.select(&selection(fetch)).await.map_err(refused)?;
         if fetch.range {
-            for one in &mut series {
-                one.floats.retain(|value| !is_stale(value));
-                one.histograms.retain(|sample| !is_stale(sample.1.sum));
-            }
+            series.iter_mut().for_each(SeriesSamples::drop_stale);
         }
         series.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
         Ok(series)
     }
 }
 
+fn selection(fetch: &Fetch) -> Selection {
+    Selection {
+        matchers: fetch.matchers.clone(),
+        start: Timestamp::from_millis(fetch.start),
+        end: Timestamp::from_millis(fetch.end),
+    }
+}
+
+fn refused(error: SourceError) -> QueryError {
+    match error {
+        SourceError::TooManySamples { .. } | SourceError::TooManySeries { .. } => {
+            QueryError::Execution(error.to_string())
+        }
+        other => QueryError::Source(other),
+    }
+}
+
 /// How much an evaluation will have to look at, about.
-fn work_of(plan: &Plan, data: &[Vec<SeriesSamples>]) -> usize {
-    let series = data.iter().flatten();
+fn work_of(plan: &Plan, data: &Loaded) -> usize {
+    let series = data.all().iter().flatten();
     let cells = series.map(|s| s.floats.len() + 50 * s.histograms.len() + plan.steps.count);
-    cells.fold(plan.node_steps, usize::saturating_add)
+    cells.fold(plan.node_steps + data.row_count() * plan.steps.count, usize::saturating_add)
 }
 
 /// Tells the evaluation on its own thread that nobody waits any more.

@@ -32,5 +32,5 @@ pub use engine::{Engine, QueryError, QueryOptions};
 pub use floats::{Floats, FloatsBuilder, FloatsView};
 pub use local::LocalEngine;
 pub use parse::{ExprType, MAX_DEPTH, parse_check, parse_duration, parse_selector, prettify, selectors};
-pub use source::{Selection, SeriesSamples, Source, SourceError};
+pub use source::{Selection, SeriesSamples, Source, SourceError, Take};
 pub use value::{Answer, InstantSample, Point, RangeSeries, Value};

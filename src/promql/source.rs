@@ -1,6 +1,7 @@
 //! What the engine reads from.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::floats::Floats;
@@ -62,10 +63,36 @@ pub enum SourceError {
     },
 }
 
+impl SeriesSamples {
+    /// Leaves out staleness markers, which range vectors do not show.
+    pub fn drop_stale(&mut self) {
+        self.floats.retain(|value| !is_stale(value));
+        self.histograms.retain(|sample| !is_stale(sample.1.sum));
+    }
+}
+
+/// Takes what is read of a selection, some series at a time, perhaps from several threads at once.
+pub trait Take: Send + Sync {
+    /// Takes some; whether to go on.
+    fn take(&self, some: Vec<SeriesSamples>) -> ControlFlow<()>;
+}
+
 /// Where samples and labels come from.
 pub trait Source: Send + Sync {
     /// The samples of a selection, in no particular order of series.
     fn select<'a>(&'a self, selection: &'a Selection) -> BoxFuture<'a, Result<Vec<SeriesSamples>, SourceError>>;
+
+    /// The same, handed on as it is read, in no particular order; each series whole.
+    fn select_each<'a>(
+        &'a self,
+        selection: &'a Selection,
+        take: Arc<dyn Take>,
+    ) -> BoxFuture<'a, Result<(), SourceError>> {
+        Box::pin(async move {
+            let _stops = take.take(self.select(selection).await?);
+            Ok(())
+        })
+    }
 
     /// The label sets of the series that satisfy all matchers and lived in the range, in no particular order.
     ///

@@ -5,6 +5,10 @@
 //! ```
 //! Version 1 is what 0.1 wrote (ticks and chunks), version 2 what this one writes.
 
+use std::cell::RefCell;
+
+use zstd::bulk::Decompressor;
+
 use super::codec::{Corrupt, Get, Put};
 
 /// The envelope that is written.
@@ -42,6 +46,21 @@ pub(super) fn version(bytes: &[u8]) -> Option<u8> {
     bytes.first().copied()
 }
 
+thread_local! {
+    /// Its state is large: making it anew takes longer than to unpack a small page.
+    static UNPACKER: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
+fn unpack(bytes: &[u8], size: usize) -> Result<Vec<u8>, Corrupt> {
+    UNPACKER.with_borrow_mut(|unpacker| {
+        let unpacker = match unpacker {
+            Some(unpacker) => unpacker,
+            None => unpacker.insert(Decompressor::new().map_err(|_| Corrupt)?),
+        };
+        unpacker.decompress(bytes, size).map_err(|_| Corrupt)
+    })
+}
+
 /// Undoes [`seal`].
 pub(super) fn unseal(bytes: &[u8]) -> Result<Vec<u8>, Corrupt> {
     let mut from = Get(bytes);
@@ -56,7 +75,7 @@ pub(super) fn unseal(bytes: &[u8]) -> Result<Vec<u8>, Corrupt> {
         0 => Ok(from.0.to_vec()),
         1 => {
             let size = usize::try_from(from.varint()?).map_err(|_| Corrupt)?;
-            zstd::bulk::decompress(from.0, size.min(UNPACK_LIMIT)).map_err(|_| Corrupt)
+            unpack(from.0, size.min(UNPACK_LIMIT))
         }
         _ => Err(Corrupt),
     }

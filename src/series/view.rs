@@ -9,6 +9,7 @@
 //! readers see one, whose counter was reset.
 
 mod archived;
+mod each;
 mod ended;
 mod exact;
 mod forms;
@@ -22,7 +23,7 @@ use std::time::Duration;
 
 use crate::base::clock::BoxFuture;
 use crate::base::{Labels, Matcher, SharedClock, Timestamp};
-use crate::promql::{FloatsBuilder, Selection, SeriesSamples, Source, SourceError, source::is_stale};
+use crate::promql::{Selection, SeriesSamples, Source, SourceError, Take, source::is_stale};
 use crate::sketch::Histogram;
 
 pub(super) use forms::Forms;
@@ -37,12 +38,9 @@ use super::limits::{self, LimitUse};
 use super::metadata::{Metadata, MetadataRegistry};
 use super::total::{SeriesKind, Total};
 use super::writer::Shared;
-use archived::Archived;
 
 /// A foreign sample is a present value for this long (Prometheus's lookback).
 const LOOKBACK: Duration = Duration::from_secs(300);
-/// Groups whose pages a read has in memory at once.
-const GROUPS_AT_ONCE: usize = 16;
 /// A read that would load more samples than this is refused.
 const MAX_SAMPLES: usize = 50_000_000;
 
@@ -71,7 +69,16 @@ impl View {
 
     async fn samples(&self, selection: &Selection) -> Result<Vec<SeriesSamples>, SourceError> {
         let taken = taken::Taken::read(self, selection).await?;
-        self.samples_of(&taken, selection).await
+        self.samples_of(Arc::new(taken), selection).await
+    }
+
+    async fn hand_on(&self, selection: &Selection, take: Arc<dyn Take>) -> Result<(), SourceError> {
+        let taken = Arc::new(taken::Taken::read(self, selection).await?);
+        if taken.may_share_labels() {
+            let _stops = take.take(self.samples_of(taken, selection).await?);
+            return Ok(());
+        }
+        self.read_each(taken, selection, take).await
     }
 
     /// What is listed of memory, then of the archive.
@@ -92,30 +99,19 @@ impl View {
         }
         Ok(listed)
     }
-
-    /// A few groups at a time, so that no more of the archive is in memory than that.
-    async fn samples_of(&self, taken: &taken::Taken, selection: &Selection) -> Result<Vec<SeriesSamples>, SourceError> {
-        let mut budget = MAX_SAMPLES;
-        let mut out = Vec::new();
-        let mut floats = FloatsBuilder::default();
-        let mut rest = taken.series.as_slice();
-        while !rest.is_empty() {
-            let count = rest.chunk_by(|a, b| a.group == b.group).take(GROUPS_AT_ONCE).map(<[_]>::len).sum();
-            let (some, later) = rest.split_at(count);
-            let counters = &self.shared.counters;
-            let archived = Archived::read(self.archive.as_ref(), counters, taken, some, selection).await?;
-            for series in some {
-                points::samples(taken, series, &archived, selection, &mut floats, &mut budget, &mut out)?;
-            }
-            rest = later;
-        }
-        Ok(points::join(out))
-    }
 }
 
 impl Source for View {
     fn select<'a>(&'a self, selection: &'a Selection) -> BoxFuture<'a, Result<Vec<SeriesSamples>, SourceError>> {
         Box::pin(self.samples(selection))
+    }
+
+    fn select_each<'a>(
+        &'a self,
+        selection: &'a Selection,
+        take: Arc<dyn Take>,
+    ) -> BoxFuture<'a, Result<(), SourceError>> {
+        Box::pin(self.hand_on(selection, take))
     }
 
     fn series<'a>(&'a self, selection: &'a Selection) -> BoxFuture<'a, Result<Vec<Labels>, SourceError>> {

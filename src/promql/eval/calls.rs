@@ -1,6 +1,5 @@
 //! Function calls other than those over ranges: how rows are made from them.
 
-use super::range::RangeCall;
 use super::row::{Row, merge_equal};
 use super::{Context, Operand, QueryError};
 use crate::base::Labels;
@@ -18,10 +17,7 @@ impl Context<'_> {
                 return Ok(Operand::Scalar(self.extreme(*larger, left, right, steps)?));
             }
             Call::Vector(argument) => vec![Row::of_floats(self.scalar(argument, steps)?)],
-            Call::Range { name, function, keep_name, argument, parameters } => {
-                let (name, function, keep_name) = (*name, *function, *keep_name);
-                self.over_range(RangeCall { name, function, keep_name, argument, parameters }, steps)?
-            }
+            Call::Range(index) => self.over_range(*index)?,
             Call::Float { function, argument } => self.float_call(*function, argument, steps)?,
             Call::Parameters { function, argument, parameters } => {
                 self.parameter_call(*function, argument, parameters, steps)?

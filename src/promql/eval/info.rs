@@ -22,9 +22,9 @@ impl Context<'_> {
         let rows = self.vector(&info.argument, steps)?;
         let targets: Vec<Option<Labels>> = rows.iter().map(|row| target(row, info)).collect();
         let wanted: HashSet<&Labels> = targets.iter().flatten().collect();
-        let infos = self.data.get(info.fetch).into_iter().flatten();
+        let infos = self.loaded.series(info.fetch).iter();
         let infos = infos.filter(|series| wanted.contains(&identity(&series.labels)));
-        let mut walks: Vec<_> = infos.map(|series| (series, Latest::new(series, self.lookback))).collect();
+        let mut walks: Vec<_> = infos.map(|series| (series, Latest::new(series, self.plan.lookback))).collect();
         let mut places: HashMap<Labels, usize> = HashMap::new();
         let mut enriched: Vec<Row> = Vec::new();
         for (step, time) in steps.times().enumerate() {

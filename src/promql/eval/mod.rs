@@ -10,6 +10,7 @@ mod info;
 mod matching;
 mod notes;
 mod range;
+mod reduce;
 mod row;
 mod select;
 mod sets;
@@ -18,8 +19,10 @@ mod tests;
 mod window;
 
 pub(super) use notes::Notes;
+pub(super) use reduce::{Reduced, Reduction};
 pub(super) use window::Window;
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use row::{Row, merge_equal};
@@ -31,8 +34,8 @@ use super::value::{Answer, InstantSample, Point, RangeSeries, Value};
 use crate::base::Timestamp;
 
 /// Evaluates at the first step alone: what an instant query answers.
-pub(super) fn instant(plan: &Plan, data: &[Vec<SeriesSamples>], limits: Limits<'_>) -> Result<Answer, QueryError> {
-    let context = Context::new(plan, data, limits);
+pub(super) fn instant(plan: &Plan, loaded: Loaded, limits: Limits<'_>) -> Result<Answer, QueryError> {
+    let context = Context::new(plan, loaded, limits);
     let value = match &plan.root {
         Node::Text(text) => Value::String(text.clone()),
         Node::Range(argument) => Value::Matrix(context.matrix(argument, plan.steps)?),
@@ -45,8 +48,8 @@ pub(super) fn instant(plan: &Plan, data: &[Vec<SeriesSamples>], limits: Limits<'
 }
 
 /// Evaluates at every step: what a range query answers.
-pub(super) fn range(plan: &Plan, data: &[Vec<SeriesSamples>], limits: Limits<'_>) -> Result<Answer, QueryError> {
-    let context = Context::new(plan, data, limits);
+pub(super) fn range(plan: &Plan, loaded: Loaded, limits: Limits<'_>) -> Result<Answer, QueryError> {
+    let context = Context::new(plan, loaded, limits);
     let rows = match context.eval(&plan.root, plan.steps)? {
         Operand::Scalar(values) => vec![Row::of_floats(values)],
         Operand::Vector(rows) => rows,
@@ -82,17 +85,54 @@ enum Operand {
     Vector(Vec<Row>),
 }
 
+/// What an evaluation starts from.
+#[derive(Default)]
+pub(super) struct Loaded {
+    /// For each fetch its samples, if it is kept, in the order of labels.
+    series: Vec<Vec<SeriesSamples>>,
+    /// For each call its rows, if they were made while samples were read.
+    rows: RefCell<Vec<Option<Vec<Row>>>>,
+    notes: Notes,
+}
+
+impl Loaded {
+    pub(super) fn new(series: Vec<Vec<SeriesSamples>>) -> Self {
+        Self { series, ..Self::default() }
+    }
+
+    /// The samples of a fetch that is kept.
+    pub(super) fn series(&self, fetch: usize) -> &[SeriesSamples] {
+        self.series.get(fetch).map_or(&[], Vec::as_slice)
+    }
+
+    /// The samples of all fetches.
+    pub(super) fn all(&self) -> &[Vec<SeriesSamples>] {
+        &self.series
+    }
+
+    /// How many rows there are already.
+    pub(super) fn row_count(&self) -> usize {
+        self.rows.borrow().iter().flatten().map(Vec::len).sum()
+    }
+
+    /// The rows of a call, once.
+    fn take_rows(&self, call: usize) -> Option<Vec<Row>> {
+        self.rows.borrow_mut().get_mut(call)?.take()
+    }
+}
+
 /// One evaluation.
 struct Context<'a> {
-    data: &'a [Vec<SeriesSamples>],
-    lookback: i64,
+    plan: &'a Plan,
+    loaded: Loaded,
     limits: Limits<'a>,
     notes: Notes,
 }
 
 impl<'a> Context<'a> {
-    fn new(plan: &Plan, data: &'a [Vec<SeriesSamples>], limits: Limits<'a>) -> Self {
-        Self { data, lookback: plan.lookback, limits, notes: Notes::default() }
+    fn new(plan: &'a Plan, mut loaded: Loaded, limits: Limits<'a>) -> Self {
+        let notes = std::mem::take(&mut loaded.notes);
+        Self { plan, loaded, limits, notes }
     }
 
     /// Called once for each row that is made: ends evaluations that nobody waits for, and those that

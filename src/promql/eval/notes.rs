@@ -113,6 +113,12 @@ impl Notes {
         }
     }
 
+    /// Adds what another evaluation remarked.
+    pub(in crate::promql) fn add(&self, other: Self) {
+        other.warnings.into_inner().into_iter().for_each(|text| insert(&self.warnings, text));
+        other.infos.into_inner().into_iter().for_each(|text| insert(&self.infos, text));
+    }
+
     pub(in crate::promql) fn into_answer(self, value: Value) -> Answer {
         Answer { value, warnings: listed(self.warnings, "warning"), infos: listed(self.infos, "info") }
     }

@@ -8,52 +8,62 @@ use super::window::{RangeRow, Windows};
 use super::{Context, QueryError};
 use crate::base::Timestamp;
 use crate::promql::floats::FloatsBuilder;
-use crate::promql::functions::RangeFn;
-use crate::promql::plan::{Node, RangeArgument, RangeSamples, Steps};
+use crate::promql::plan::{RangeArgument, RangeCall, RangeSamples, Steps};
 use crate::promql::value::{Point, RangeSeries};
 use crate::sketch::ResetHint;
 
 /// Whose names tell whether they are counters.
 const COUNTER_FUNCTIONS: [&str; 2] = ["rate", "increase"];
 
-/// A function with its name and what of the labels stays.
-#[derive(Clone, Copy)]
-pub(super) struct RangeCall<'a> {
-    pub(super) name: &'static str,
-    pub(super) function: RangeFn,
-    pub(super) keep_name: bool,
-    pub(super) argument: &'a RangeArgument,
-    pub(super) parameters: &'a [Node],
-}
-
-impl RangeCall<'_> {
+impl RangeCall {
     /// One step when every step sees the same.
-    fn distinct_steps(&self, steps: Steps) -> Steps {
-        let is_fixed = self.argument.shift.is_fixed() && self.parameters.is_empty() && steps.count > 0;
-        Steps { count: if is_fixed { 1 } else { steps.count }, ..steps }
+    fn distinct_steps(&self) -> Steps {
+        let is_fixed = self.argument.shift.is_fixed() && self.parameters.is_empty() && self.steps.count > 0;
+        Steps { count: if is_fixed { 1 } else { self.steps.count }, ..self.steps }
     }
 }
 
 impl<'a> Context<'a> {
-    pub(super) fn over_range(&self, call: RangeCall<'_>, steps: Steps) -> Result<Vec<Row>, QueryError> {
-        let parameters = self.scalars(call.parameters, steps)?;
-        let distinct = call.distinct_steps(steps);
+    /// A row for each series: those that were made while samples were read, or made now.
+    pub(super) fn over_range(&self, index: usize) -> Result<Vec<Row>, QueryError> {
+        let Some(call) = self.plan.calls.get(index) else { return Ok(Vec::new()) };
+        let rows = match self.loaded.take_rows(index) {
+            Some(rows) => rows,
+            None => self.rows_over(call)?,
+        };
+        let named = rows.into_iter().map(|row| if call.keep_name { row } else { row.without_name() });
+        require_distinct(named.collect())
+    }
+
+    fn rows_over(&self, call: &RangeCall) -> Result<Vec<Row>, QueryError> {
+        let parameters = self.scalars(&call.parameters, call.steps)?;
         let (mut rows, mut windows) = (Vec::new(), Windows::default());
-        for series in self.range_rows(call.argument)? {
-            self.check(rows.len() + 1, steps)?;
-            check_factors(call.name, &parameters)?;
-            windows.over(&series, call.argument, distinct);
-            let mut cells = self.slide(&series, &windows, call, &parameters, distinct);
-            cells.resize(steps.count, cells.first().cloned().flatten());
-            if COUNTER_FUNCTIONS.contains(&call.name) && cells.iter().any(|c| matches!(c, Some(Point::Float(_)))) {
-                self.notes.check_counter_name(series.labels.metric_name());
-            }
-            let row = Row { labels: series.labels.into_owned(), cells };
-            if !row.is_empty() {
-                rows.push(if call.keep_name { row } else { row.without_name() });
-            }
+        for series in self.range_rows(&call.argument)? {
+            self.check(rows.len() + 1, call.steps)?;
+            rows.extend(self.row_over(call, &series, &parameters, &mut windows)?);
         }
-        require_distinct(rows)
+        Ok(rows)
+    }
+
+    /// The row of one series, with all its labels, unless it is empty.
+    pub(super) fn row_over(
+        &self,
+        call: &RangeCall,
+        series: &RangeRow<'_>,
+        parameters: &[Vec<f64>],
+        windows: &mut Windows,
+    ) -> Result<Option<Row>, QueryError> {
+        self.check(1, call.steps)?;
+        check_factors(call.name, parameters)?;
+        let steps = call.distinct_steps();
+        windows.over(series, &call.argument, steps);
+        let mut cells = self.slide(series, windows, call, parameters, steps);
+        cells.resize(call.steps.count, cells.first().cloned().flatten());
+        if COUNTER_FUNCTIONS.contains(&call.name) && cells.iter().any(|c| matches!(c, Some(Point::Float(_)))) {
+            self.notes.check_counter_name(series.labels.metric_name());
+        }
+        let row = Row { labels: series.labels.as_ref().clone(), cells };
+        Ok((!row.is_empty()).then_some(row))
     }
 
     /// The function's value in the window of each step.
@@ -61,13 +71,13 @@ impl<'a> Context<'a> {
         &self,
         series: &RangeRow<'_>,
         windows: &Windows,
-        call: RangeCall<'_>,
+        call: &RangeCall,
         parameters: &[Vec<f64>],
         steps: Steps,
     ) -> Vec<Cell> {
         let mut values: Vec<f64> = vec![0.0; parameters.len()];
         let at_step = |i: usize| {
-            let window = windows.at(i, series, call.argument, steps)?;
+            let window = windows.at(i, series, &call.argument, steps)?;
             values.iter_mut().zip(parameters).for_each(|(value, column)| *value = column[i]);
             (call.function)(&window, &values, &self.notes)
         };
@@ -101,7 +111,7 @@ impl<'a> Context<'a> {
         Ok(all)
     }
 
-    fn range_rows(&self, argument: &RangeArgument) -> Result<Vec<RangeRow<'a>>, QueryError> {
+    fn range_rows(&self, argument: &RangeArgument) -> Result<Vec<RangeRow<'_>>, QueryError> {
         match &argument.samples {
             RangeSamples::Fetched(fetch) => Ok(self.fetched(*fetch)),
             RangeSamples::Subquery(node, inner) => {
@@ -112,11 +122,8 @@ impl<'a> Context<'a> {
         }
     }
 
-    fn fetched(&self, fetch: usize) -> Vec<RangeRow<'a>> {
-        let series = self.data.get(fetch).into_iter().flatten();
-        let borrowed = series
-            .map(|s| RangeRow::new(Cow::Borrowed(&s.labels), Cow::Borrowed(&s.floats), Cow::Borrowed(&s.histograms)));
-        borrowed.collect()
+    fn fetched(&self, fetch: usize) -> Vec<RangeRow<'_>> {
+        self.loaded.series(fetch).iter().map(RangeRow::of).collect()
     }
 }
 

@@ -25,9 +25,9 @@ impl Context<'_> {
         value: impl Fn((Timestamp, Point)) -> Point,
     ) -> Result<Vec<Row>, QueryError> {
         let mut rows = Vec::new();
-        for series in self.data.get(selector.fetch).into_iter().flatten() {
+        for series in self.loaded.series(selector.fetch) {
             self.check(rows.len() + 1, steps)?;
-            let mut latest = Latest::new(series, self.lookback);
+            let mut latest = Latest::new(series, self.plan.lookback);
             let cells: Vec<Cell> = if selector.shift.is_fixed() {
                 vec![latest.at(selector.shift.apply(steps.start)).map(&value); steps.count]
             } else {

@@ -10,6 +10,7 @@ use crate::base::{Labels, Timestamp};
 use crate::promql::floats::{Floats, FloatsView};
 use crate::promql::native;
 use crate::promql::plan::{RangeArgument, Steps};
+use crate::promql::source::SeriesSamples;
 use crate::promql::value::Point;
 use crate::sketch::NativeHistogram;
 
@@ -32,6 +33,12 @@ impl<'a> RangeRow<'a> {
         histograms: Cow<'a, [(Timestamp, Arc<NativeHistogram>)]>,
     ) -> Self {
         Self { labels, floats, histograms, float_resets: OnceCell::new(), histogram_resets: OnceCell::new() }
+    }
+
+    /// Over what was read, which has no staleness markers any more.
+    pub(super) fn of(series: &'a SeriesSamples) -> Self {
+        let SeriesSamples { labels, floats, histograms } = series;
+        Self::new(Cow::Borrowed(labels), Cow::Borrowed(floats), Cow::Borrowed(histograms))
     }
 
     fn float_resets(&self) -> &[usize] {

@@ -105,7 +105,7 @@ fn a_cancelled_evaluation_stops() {
     let expr = parse("sum(vector(1))").unwrap();
     let plan = plan::check(&expr).unwrap();
     let limits = Limits { max_samples: 100, cancelled: &AtomicBool::new(true) };
-    assert!(matches!(eval::instant(&plan, &[], limits), Err(QueryError::Execution(_))));
+    assert!(matches!(eval::instant(&plan, eval::Loaded::default(), limits), Err(QueryError::Execution(_))));
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use promql_parser::parser::{
 
 use super::{
     Aggregate, AggregateOp, Arithmetic, Binary, Call, Cardinality, Comparison, Fetch, Info, LabelSet, Node, Operator,
-    Plan, RangeArgument, RangeSamples, Selector, SetOperator, Shift, Steps,
+    Plan, RangeArgument, RangeCall, RangeSamples, Selector, SetOperator, Shift, Steps,
 };
 use crate::base::time::millis;
 use crate::base::{Labels, LabelsBuilder, METRIC_NAME, MatchOp, Matcher};
@@ -29,12 +29,13 @@ pub(in crate::promql) fn build(
     max_samples: usize,
 ) -> Result<Plan, QueryError> {
     let lookback = millis(lookback).max(1);
-    let mut builder = Builder { query: steps, lookback, max_samples, fetches: Vec::new(), node_steps: 0 };
+    let mut builder =
+        Builder { query: steps, lookback, max_samples, fetches: Vec::new(), calls: Vec::new(), node_steps: 0 };
     let root = match expr {
-        Expr::MatrixSelector(_) | Expr::Subquery(_) => Node::Range(builder.range(expr, steps, 0)?),
+        Expr::MatrixSelector(_) | Expr::Subquery(_) => Node::Range(builder.kept_range(expr, steps, 0)?),
         _ => builder.node(expr, steps, 0)?,
     };
-    Ok(Plan { root, steps, fetches: builder.fetches, lookback, node_steps: builder.node_steps })
+    Ok(Plan { root, steps, fetches: builder.fetches, calls: builder.calls, lookback, node_steps: builder.node_steps })
 }
 
 /// Resolves an expression without samples in mind: whether it can be evaluated at all.
@@ -47,6 +48,7 @@ struct Builder {
     lookback: i64,
     max_samples: usize,
     fetches: Vec<Fetch>,
+    calls: Vec<RangeCall>,
     node_steps: usize,
 }
 
@@ -78,16 +80,37 @@ impl Builder {
         let shift = self.shift(e.at.as_ref(), e.offset.as_ref());
         let (first, last) = (shift.apply(steps.start), shift.apply(steps.last()));
         let start = first.saturating_sub(self.lookback);
-        Ok(Selector { fetch: self.fetch(matchers(e)?, start, last, false), shift })
+        let fetch = self.kept_fetch(matchers(e)?, start, last);
+        Ok(Selector { fetch, shift })
     }
 
     fn fetch(&mut self, matchers: Vec<Matcher>, start: i64, end: i64, range: bool) -> usize {
-        let fetch = Fetch { matchers, start, end, range };
-        let known = self.fetches.iter().position(|f| *f == fetch);
+        let fetch = Fetch { matchers, start, end, range, kept: false };
+        let known = self.fetches.iter().position(|f| Fetch { kept: false, ..f.clone() } == fetch);
         known.unwrap_or_else(|| {
             self.fetches.push(fetch);
             self.fetches.len() - 1
         })
+    }
+
+    /// Of an instant vector.
+    fn kept_fetch(&mut self, matchers: Vec<Matcher>, start: i64, end: i64) -> usize {
+        let fetch = self.fetch(matchers, start, end, false);
+        self.fetches[fetch].kept = true;
+        fetch
+    }
+
+    /// A range vector whose samples are needed themselves.
+    fn kept_range(&mut self, expr: &Expr, steps: Steps, depth: usize) -> Result<RangeArgument, QueryError> {
+        let argument = self.range(expr, steps, depth)?;
+        self.keep(&argument);
+        Ok(argument)
+    }
+
+    fn keep(&mut self, argument: &RangeArgument) {
+        if let RangeSamples::Fetched(fetch) = argument.samples {
+            self.fetches[fetch].kept = true;
+        }
     }
 
     fn shift(&self, at: Option<&AtModifier>, offset: Option<&Offset>) -> Shift {
@@ -234,13 +257,17 @@ impl Builder {
         }
         let argument = argument.ok_or_else(|| bad(format!("{name}() needs a range vector")))?;
         let keep_name = matches!(name, "last_over_time" | "first_over_time");
-        Ok(Call::Range { name, function, keep_name, argument, parameters })
+        if !parameters.iter().all(|p| matches!(p, Node::Number(_))) {
+            self.keep(&argument);
+        }
+        self.calls.push(RangeCall { name, function, keep_name, argument, parameters, steps });
+        Ok(Call::Range(self.calls.len() - 1))
     }
 
     fn absent_over_time(&mut self, args: &[&Expr], steps: Steps, depth: usize) -> Result<Call, QueryError> {
         let arg = args.first().copied().ok_or_else(|| bad("absent_over_time() needs a range vector"))?;
         let labels = labels_for_absent(Some(arg))?;
-        Ok(Call::AbsentOverTime { argument: self.range(arg, steps, depth + 1)?, labels })
+        Ok(Call::AbsentOverTime { argument: self.kept_range(arg, steps, depth + 1)?, labels })
     }
 
     /// What identifies the target is known from samples alone, so all info metrics are fetched, for the time
@@ -257,7 +284,7 @@ impl Builder {
         let fetched = names.iter().chain(&labels).cloned().collect();
         let shift = first_selector(argument).map_or(Shift::default(), |e| self.shift(e.at.as_ref(), e.offset.as_ref()));
         let (first, last) = (shift.apply(steps.start), shift.apply(steps.last()));
-        let fetch = self.fetch(fetched, first.saturating_sub(self.lookback), last, false);
+        let fetch = self.kept_fetch(fetched, first.saturating_sub(self.lookback), last);
         Ok(Call::Info(Info { argument: self.node(argument, steps, depth + 1)?, fetch, names, labels }))
     }
 

@@ -61,6 +61,21 @@ pub(super) struct Fetch {
     pub(super) end: i64,
     /// For a range vector, in which staleness markers do not show.
     pub(super) range: bool,
+    /// The samples themselves are needed, not only what [`Plan::calls`] make of them.
+    pub(super) kept: bool,
+}
+
+/// A function over a range vector. One that reads samples with parameters that are plain numbers is applied series by
+/// series while they are read: a month of samples never is in memory at once.
+#[derive(Debug)]
+pub(super) struct RangeCall {
+    pub(super) name: &'static str,
+    pub(super) function: RangeFn,
+    pub(super) keep_name: bool,
+    pub(super) argument: RangeArgument,
+    pub(super) parameters: Vec<Node>,
+    /// The instants at which it is evaluated.
+    pub(super) steps: Steps,
 }
 
 /// A resolved query.
@@ -69,6 +84,7 @@ pub(super) struct Plan {
     pub(super) root: Node,
     pub(super) steps: Steps,
     pub(super) fetches: Vec<Fetch>,
+    pub(super) calls: Vec<RangeCall>,
     pub(super) lookback: i64,
     /// Steps summed over all nodes: how much work there is apart from the samples.
     pub(super) node_steps: usize,
@@ -277,14 +293,8 @@ pub(super) struct Info {
 /// A function call.
 #[derive(Debug)]
 pub(super) enum Call {
-    /// A window of samples to a value.
-    Range {
-        name: &'static str,
-        function: RangeFn,
-        keep_name: bool,
-        argument: RangeArgument,
-        parameters: Vec<Node>,
-    },
+    /// A window of samples to a value; index into [`Plan::calls`].
+    Range(usize),
     /// A float to a float.
     Float {
         function: FloatFn,

@@ -2,16 +2,19 @@
 //! the range from the finest tier that has it. A page that is damaged is reported and leaves a gap.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::promql::{Selection, SourceError};
 
-use super::super::archive::{Archive, GroupId, StoredPage, Tier};
+use super::super::archive::{Archive, GroupId, Scanned, StoredPage, Tier};
 use super::super::counters::Counters;
 use super::super::head::GRACE;
 use super::super::page::{Ends, Page};
 use super::super::pages::report;
 use super::super::slot::{SLOTS_PER_PAGE, Slot, slots_in};
+use super::View;
+use super::each::INLINE_BYTES;
 use super::points::corrupt;
 use super::taken::{Taken, TakenSeries, storage};
 
@@ -30,6 +33,7 @@ pub(super) struct Archived {
     groups: HashMap<GroupId, Vec<Part>>,
     /// Finest first: where each tier begins.
     horizons: [Slot; 3],
+    bytes: usize,
     /// Where memory goes on. A page that was made since the head was looked at may reach beyond.
     paged: Slot,
     /// What retired series amount to that no page of the range lists.
@@ -39,12 +43,12 @@ pub(super) struct Archived {
 impl Archived {
     /// Reads what the archive has of these series, which ascend by group.
     pub(super) async fn read(
-        archive: &dyn Archive,
-        counters: &Counters,
+        view: &View,
         taken: &Taken,
         series: &[TakenSeries],
         selection: &Selection,
     ) -> Result<Self, SourceError> {
+        let (archive, counters) = (view.archive.as_ref(), &view.shared.counters);
         let first = Slot::of(selection.start);
         if first > taken.paged || series.is_empty() {
             return Ok(Self { horizons: [Slot::NONE; 3], ..Self::default() });
@@ -55,16 +59,32 @@ impl Archived {
         let mut groups: Vec<GroupId> = series.iter().map(|s| s.group).collect();
         groups.dedup();
         let scanned = archive.scan(&groups, first, last).await.map_err(storage)?;
-        let mut read = Self { horizons: scanned.horizons, paged: taken.paged, ..Self::default() };
-        for stored in scanned.pages {
-            read.enter(stored, counters);
-        }
-        // Coarse pages come after fine ones by their key, and before them in time.
-        read.groups.values_mut().for_each(|parts| parts.sort_by_key(|p| p.through));
+        let mut read = Self::open(scanned, taken.paged, counters.clone()).await?;
         for series in series.iter().filter(|s| s.kind.is_ours() && s.until.is_some_and(|until| until >= first)) {
             read.carry(archive, counters, series, first).await?;
         }
         Ok(read)
+    }
+
+    /// Opens what was scanned, on a thread of its own when that is much.
+    async fn open(scanned: Scanned, paged: Slot, counters: Arc<Counters>) -> Result<Self, SourceError> {
+        let bytes = scanned.pages.iter().map(|page| page.body.len()).sum();
+        let work = move || {
+            let mut read = Self { horizons: scanned.horizons, paged, bytes, ..Self::default() };
+            scanned.pages.into_iter().for_each(|stored| read.enter(stored, &counters));
+            // Coarse pages come after fine ones by their key, and before them in time.
+            read.groups.values_mut().for_each(|parts| parts.sort_by_key(|p| p.through));
+            read
+        };
+        if bytes <= INLINE_BYTES {
+            return Ok(work());
+        }
+        tokio::task::spawn_blocking(work).await.map_err(|e| SourceError::Storage(Box::new(e)))
+    }
+
+    /// How many bytes the pages have as they are stored.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     fn enter(&mut self, stored: StoredPage, counters: &Counters) {

@@ -215,7 +215,7 @@ async fn foreign(
     let selection = Selection { matchers: matchers.to_vec(), start: start - LOOKBACK - Duration::from_millis(1), end };
     let mut taken = Taken::read(view, &selection).await?;
     taken.series.retain(|s| !s.kind.is_ours());
-    let samples = view.samples_of(&taken, &selection).await?;
+    let samples = view.samples_of(Arc::new(taken), &selection).await?;
     let floats = samples.into_iter().filter(|s| s.histograms.is_empty());
     Ok(floats.map(|s| (s.labels, rises(&s.floats, start))).collect())
 }

@@ -99,6 +99,14 @@ impl Taken {
         (taken, ended::may_have(&head, start))
     }
 
+    /// Whether two stored series may appear under the same labels: one that came back, or one whose name is that of a
+    /// part of a histogram.
+    pub(super) fn may_share_labels(&self) -> bool {
+        let is_plain = |s: &TakenSeries| s.kind == SeriesKind::Sample;
+        let plain = self.series.iter().filter(|s| is_plain(s)).count();
+        (plain > 0 && plain < self.series.len()) || self.series.iter().any(|s| s.until.is_some())
+    }
+
     /// The slot that is open now.
     pub(super) fn current(&self) -> Slot {
         Slot::of(self.now)

@@ -24,11 +24,13 @@ impl Timestamp {
     pub const MAX: Self = Self(i64::MAX);
 
     /// An instant from Unix milliseconds.
+    #[inline]
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
 
     /// An instant from whole Unix seconds.
+    #[inline]
     pub const fn from_secs(seconds: i64) -> Self {
         Self(seconds * 1000)
     }
@@ -41,6 +43,7 @@ impl Timestamp {
     }
 
     /// Unix milliseconds.
+    #[inline]
     pub const fn as_millis(self) -> i64 {
         self.0
     }

@@ -24,31 +24,37 @@ pub struct FloatsView<'a> {
 
 impl Floats {
     /// How many there are.
+    #[inline]
     pub fn len(&self) -> usize {
         self.values.len()
     }
 
     /// Whether there is none.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
 
     /// The times; series that were read together may share them.
+    #[inline]
     pub fn times(&self) -> &Arc<Vec<Timestamp>> {
         &self.times
     }
 
     /// The values, one for each time.
+    #[inline]
     pub fn values(&self) -> &[f64] {
         &self.values
     }
 
     /// All of them.
+    #[inline]
     pub fn view(&self) -> FloatsView<'_> {
         FloatsView { times: &self.times, values: &self.values }
     }
 
     /// Those at these places, or none when there are no such places.
+    #[inline]
     pub fn slice(&self, places: Range<usize>) -> FloatsView<'_> {
         match (self.times.get(places.clone()), self.values.get(places)) {
             (Some(times), Some(values)) => FloatsView { times, values },
@@ -62,16 +68,19 @@ impl Floats {
     }
 
     /// The sample at this place.
+    #[inline]
     pub fn get(&self, place: usize) -> Option<(Timestamp, f64)> {
         self.view().get(place)
     }
 
     /// The last sample.
+    #[inline]
     pub fn last(&self) -> Option<(Timestamp, f64)> {
         self.view().last()
     }
 
     /// Appends a sample that is later than all.
+    #[inline]
     pub fn push(&mut self, at: Timestamp, value: f64) {
         Arc::make_mut(&mut self.times).push(at);
         self.values.push(value);
@@ -79,7 +88,8 @@ impl Floats {
 
     /// Leaves out the values that are not wanted.
     pub fn retain(&mut self, wanted: impl Fn(f64) -> bool) {
-        if !self.values.iter().all(|v| wanted(*v)) {
+        // No early end: mostly all are wanted, and so the loop takes several at once.
+        if self.values.iter().fold(false, |any, v| any | !wanted(*v)) {
             *self = self.iter().filter(|(_, v)| wanted(*v)).collect();
         }
     }
@@ -108,31 +118,37 @@ impl IntoIterator for Floats {
 
 impl<'a> FloatsView<'a> {
     /// How many there are.
+    #[inline]
     pub fn len(&self) -> usize {
         self.values.len()
     }
 
     /// Whether there is none.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
 
     /// The sample at this place.
+    #[inline]
     pub fn get(&self, place: usize) -> Option<(Timestamp, f64)> {
         Some((*self.times.get(place)?, *self.values.get(place)?))
     }
 
     /// The first sample.
+    #[inline]
     pub fn first(&self) -> Option<(Timestamp, f64)> {
         self.get(0)
     }
 
     /// The last sample.
+    #[inline]
     pub fn last(&self) -> Option<(Timestamp, f64)> {
         self.get(self.len().checked_sub(1)?)
     }
 
     /// The first and the last sample, where there are two or more.
+    #[inline]
     pub fn ends(&self) -> Option<((Timestamp, f64), (Timestamp, f64))> {
         if self.len() < 2 { None } else { Some((self.first()?, self.last()?)) }
     }
@@ -154,6 +170,7 @@ pub struct FloatsBuilder {
 
 impl FloatsBuilder {
     /// Adds a sample.
+    #[inline]
     pub fn push(&mut self, at: Timestamp, value: f64) {
         self.times.push(at);
         self.values.push(value);

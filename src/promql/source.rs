@@ -36,6 +36,7 @@ pub struct SeriesSamples {
 pub const STALE_NAN: u64 = 0x7ff0_0000_0000_0002;
 
 /// Whether a sample is a staleness marker.
+#[inline]
 pub fn is_stale(value: f64) -> bool {
     value.to_bits() == STALE_NAN
 }

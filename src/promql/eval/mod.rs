@@ -20,7 +20,7 @@ mod window;
 
 pub(super) use notes::Notes;
 pub(super) use reduce::{Reduced, Reduction};
-pub(super) use window::Window;
+pub(super) use window::{Reach, Window, seconds};
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -77,7 +77,7 @@ impl<'a> Context<'a> {
     ) -> Vec<Cell> {
         let mut values: Vec<f64> = vec![0.0; parameters.len()];
         let at_step = |i: usize| {
-            let window = windows.at(i, series, &call.argument, steps)?;
+            let window = windows.at(i, series)?;
             values.iter_mut().zip(parameters).for_each(|(value, column)| *value = column[i]);
             (call.function)(&window, &values, &self.notes)
         };
@@ -91,7 +91,7 @@ impl<'a> Context<'a> {
         for series in self.range_rows(argument)? {
             windows.over(&series, argument, steps);
             for (step, found) in present.iter_mut().enumerate() {
-                *found |= windows.at(step, &series, argument, steps).is_some();
+                *found |= windows.at(step, &series).is_some();
             }
         }
         Ok(present)
@@ -102,7 +102,7 @@ impl<'a> Context<'a> {
         let (mut all, mut windows) = (Vec::new(), Windows::default());
         for series in self.range_rows(argument)? {
             windows.over(&series, argument, steps);
-            if let Some(window) = windows.at(0, &series, argument, steps) {
+            if let Some(window) = windows.at(0, &series) {
                 let points = window.points().collect();
                 all.push(RangeSeries { labels: series.labels.clone().into_owned(), points });
             }

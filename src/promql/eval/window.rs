@@ -44,8 +44,12 @@ impl<'a> RangeRow<'a> {
     fn float_resets(&self) -> &[usize] {
         let find = || {
             let values = self.floats.values();
-            let pairs = values.iter().zip(values.iter().skip(1)).enumerate();
-            pairs.filter(|(_, (before, after))| after < before).map(|(i, _)| i).collect()
+            let pairs = || values.iter().zip(values.get(1..).unwrap_or_default());
+            // No early end: most counters are never reset, and so the loop takes several at once.
+            if !pairs().fold(false, |any, (before, after)| any | (after < before)) {
+                return Vec::new();
+            }
+            pairs().enumerate().filter(|(_, (before, after))| after < before).map(|(i, _)| i).collect()
         };
         self.float_resets.get_or_init(find)
     }
@@ -65,53 +69,93 @@ pub(super) struct Windows {
     times: Arc<Vec<Timestamp>>,
     floats: Vec<Range<usize>>,
     histograms: Vec<Range<usize>>,
+    /// Of the floats, found when they are asked for.
+    reaches: OnceCell<Vec<Reach>>,
+    bounds: Vec<Bounds>,
+}
+
+/// A window's ends in milliseconds, and the time of evaluation.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    start: i64,
+    end: i64,
+    now: i64,
+}
+
+/// How far the samples of a window reach, in seconds: from the first to the last, and from there to the window's edges
+/// when they are close enough to have been cut off by it (1.1 times the average distance of samples), else half that
+/// distance.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::promql) struct Reach {
+    pub(in crate::promql) span: f64,
+    pub(in crate::promql) to_start: f64,
+    pub(in crate::promql) to_end: f64,
+}
+
+impl Reach {
+    pub(in crate::promql) fn of(first: Timestamp, last: Timestamp, samples: usize, start: i64, end: i64) -> Self {
+        let span = seconds(last.as_millis() - first.as_millis());
+        let distance = span / samples.saturating_sub(1) as f64;
+        let near = |edge: f64| if edge >= distance * 1.1 { distance / 2.0 } else { edge };
+        let (to_start, to_end) = (near(seconds(first.as_millis() - start)), near(seconds(end - last.as_millis())));
+        Self { span, to_start, to_end }
+    }
+}
+
+pub(in crate::promql) fn seconds(millis: i64) -> f64 {
+    millis as f64 / 1000.0
 }
 
 impl Windows {
     /// Goes on to another series.
     pub(super) fn over(&mut self, row: &RangeRow<'_>, argument: &RangeArgument, steps: Steps) {
+        if self.bounds.len() != steps.count {
+            *self = Self::default();
+            self.bounds = steps.times().map(|now| Bounds::of(argument, now)).collect();
+        }
         let times = row.floats.times();
         if self.floats.len() != steps.count || !Arc::ptr_eq(times, &self.times) {
             self.times = times.clone();
-            places(times, |t| *t, argument, steps, &mut self.floats);
+            self.reaches = OnceCell::new();
+            places(times, |t| *t, &self.bounds, &mut self.floats);
         }
-        places(&row.histograms, |s| s.0, argument, steps, &mut self.histograms);
+        places(&row.histograms, |s| s.0, &self.bounds, &mut self.histograms);
     }
 
     /// The window of a step, unless it is empty.
-    pub(super) fn at<'a>(
-        &self,
-        step: usize,
-        row: &'a RangeRow<'a>,
-        argument: &RangeArgument,
-        steps: Steps,
-    ) -> Option<Window<'a>> {
+    pub(super) fn at<'a>(&'a self, step: usize, row: &'a RangeRow<'a>) -> Option<Window<'a>> {
         let (floats, histograms) = (self.floats[step].clone(), self.histograms[step].clone());
-        let now = steps.time(step);
-        let end = argument.shift.apply(now);
-        let start = end.saturating_sub(argument.range);
+        let Bounds { start, end, now } = self.bounds[step];
         let is_empty = floats.is_empty() && histograms.is_empty();
-        (!is_empty).then_some(Window { row, floats, histograms, start, end, now })
+        (!is_empty).then_some(Window { row, floats, histograms, windows: self, step, start, end, now })
+    }
+
+    fn reaches(&self) -> Vec<Reach> {
+        let reach = |(window, bounds): (&Range<usize>, &Bounds)| match self.times.get(window.clone()) {
+            Some([first, .., last]) => Reach::of(*first, *last, window.len(), bounds.start, bounds.end),
+            _ => Reach::default(),
+        };
+        self.floats.iter().zip(&self.bounds).map(reach).collect()
+    }
+}
+
+impl Bounds {
+    fn of(argument: &RangeArgument, now: i64) -> Self {
+        let end = argument.shift.apply(now);
+        Self { start: end.saturating_sub(argument.range), end, now }
     }
 }
 
 /// For each step the places of the samples with `start < t <= end`.
-fn places<T>(
-    samples: &[T],
-    time_of: impl Fn(&T) -> Timestamp + Copy,
-    argument: &RangeArgument,
-    steps: Steps,
-    out: &mut Vec<Range<usize>>,
-) {
+fn places<T>(samples: &[T], time_of: impl Fn(&T) -> Timestamp + Copy, bounds: &[Bounds], out: &mut Vec<Range<usize>>) {
     out.clear();
     if samples.is_empty() {
-        return out.resize(steps.count, 0..0);
+        return out.resize(bounds.len(), 0..0);
     }
     let mut window = 0..0;
-    out.extend(steps.times().map(|now| {
-        let end = argument.shift.apply(now);
-        let from = advance(samples, window.start, end.saturating_sub(argument.range), time_of);
-        window = from..advance(samples, window.end.max(from), end, time_of);
+    out.extend(bounds.iter().map(|bounds| {
+        let from = advance(samples, window.start, bounds.start, time_of);
+        window = from..advance(samples, window.end.max(from), bounds.end, time_of);
         window.clone()
     }));
 }
@@ -122,6 +166,8 @@ pub(in crate::promql) struct Window<'a> {
     row: &'a RangeRow<'a>,
     floats: Range<usize>,
     histograms: Range<usize>,
+    windows: &'a Windows,
+    step: usize,
     /// Exclusive, milliseconds.
     pub(in crate::promql) start: i64,
     /// Inclusive.
@@ -145,6 +191,12 @@ impl<'a> Window<'a> {
 
     pub(in crate::promql) fn is_mixed(&self) -> bool {
         !self.floats.is_empty() && !self.histograms.is_empty()
+    }
+
+    /// How far the floats reach, of which there are two or more.
+    pub(in crate::promql) fn floats_reach(&self) -> Reach {
+        let reaches = self.windows.reaches.get_or_init(|| self.windows.reaches());
+        reaches.get(self.step).copied().unwrap_or_default()
     }
 
     /// The sum of the values right before each reset inside the window.

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use super::over_time::floats;
 use super::{KahanSum, RangeFn};
-use crate::base::Timestamp;
 use crate::promql::FloatsView;
-use crate::promql::eval::{Notes, Window};
+use crate::promql::eval::{Notes, Reach, Window, seconds};
 use crate::promql::native::{self, Incompatible, Remarks};
 use crate::promql::value::Point;
 use crate::sketch::{NativeHistogram, ResetHint};
@@ -34,9 +33,8 @@ struct Kind {
 
 /// The change between the first and last sample, stretched to the window.
 ///
-/// The samples' span is extended to the window's edges when they are close enough to have been cut off by
-/// it (1.1 times the average distance of samples), else by half that distance; for a counter not beyond
-/// the point where it would have been zero (Prometheus 3, `extrapolatedRate`).
+/// The samples' span is extended as [`Reach`] says, for a counter not beyond the point where it would have been zero
+/// (Prometheus 3, `extrapolatedRate`).
 fn extrapolated(w: &Window<'_>, notes: &Notes, kind: Kind) -> Option<Point> {
     let (floats, histograms) = (w.floats(), w.histograms());
     if !floats.is_empty() && !histograms.is_empty() {
@@ -46,41 +44,23 @@ fn extrapolated(w: &Window<'_>, notes: &Notes, kind: Kind) -> Option<Point> {
     if let Some((first, last)) = floats.ends() {
         let change = last.1 - first.1 + if kind.counter { w.lost_in_float_resets() } else { 0.0 };
         let zero_ratio = (change > 0.0 && first.1 >= 0.0).then(|| first.1 / change);
-        let factor = stretch(w, first.0, last.0, floats.len(), kind, zero_ratio);
-        return Some(Point::Float(change * factor));
+        return Some(Point::Float(change * stretch(w, w.floats_reach(), kind, zero_ratio)));
     }
     if let [first, .., last] = histograms {
         let mut change = histogram_change(w, notes, kind.counter)?;
         let zero_ratio = (change.count > 0.0 && first.1.count >= 0.0).then(|| first.1.count / change.count);
-        native::scale(&mut change, stretch(w, first.0, last.0, histograms.len(), kind, zero_ratio));
+        let reach = Reach::of(first.0, last.0, histograms.len(), w.start, w.end);
+        native::scale(&mut change, stretch(w, reach, kind, zero_ratio));
         return Some(Point::Histogram(Arc::new(change)));
     }
     None
 }
 
 /// `zero_ratio`: how many times the samples' span before the first sample the counter would have been 0.
-fn stretch(
-    w: &Window<'_>,
-    first: Timestamp,
-    last: Timestamp,
-    samples: usize,
-    kind: Kind,
-    zero_ratio: Option<f64>,
-) -> f64 {
-    let seconds = |millis: i64| millis as f64 / 1000.0;
-    let span = seconds(last.as_millis() - first.as_millis());
-    let distance = span / (samples - 1) as f64;
-    let limit = distance * 1.1;
-    let mut to_start = seconds(first.as_millis() - w.start);
-    if to_start >= limit {
-        to_start = distance / 2.0;
-    }
+fn stretch(w: &Window<'_>, reach: Reach, kind: Kind, zero_ratio: Option<f64>) -> f64 {
+    let Reach { span, mut to_start, to_end } = reach;
     if let Some(ratio) = zero_ratio.filter(|_| kind.counter) {
         to_start = to_start.min(span * ratio);
-    }
-    let mut to_end = seconds(w.end - last.as_millis());
-    if to_end >= limit {
-        to_end = distance / 2.0;
     }
     let factor = (span + to_start + to_end) / span;
     if kind.per_second { factor / seconds(w.end - w.start) } else { factor }

@@ -18,7 +18,7 @@ use super::{MAX_SAMPLES, View, points};
 const SERIES_AT_ONCE: usize = 192;
 /// Series, or samples, that are handed on together.
 const HANDED_SERIES: usize = 64;
-const HANDED_SAMPLES: usize = 500_000;
+const HANDED_SAMPLES: usize = 40_000;
 /// What has no more in pages than this many bytes is read without a change of threads.
 pub(super) const INLINE_BYTES: usize = 64 << 10;
 

@@ -100,6 +100,8 @@ fn register_series(telemetry: &Telemetry, counters: &Arc<Counters>) -> Result<()
     telemetry.register("plimsoll_journal_errors_total", of(|c| c.journal_failures.get() as f64))?;
     telemetry.register("plimsoll_journal_commit_seconds_total", of(|c| c.journal_nanos.get() as f64 / 1e9))?;
     telemetry.register("plimsoll_journal_queue_length", of(|c| c.queue_depth.get() as f64))?;
+    telemetry.register("plimsoll_history_samples_total", of(|c| c.history_samples.get() as f64))?;
+    telemetry.register("plimsoll_history_waiting_samples", of(|c| c.history_waiting.get() as f64))?;
     telemetry.register("plimsoll_archive_ticks_total", of(|c| c.ticks_archived.get() as f64))?;
     telemetry.register("plimsoll_journal_missing_entries", of(|c| c.recovered_missing.get() as f64))?;
     telemetry.register("plimsoll_archive_errors_total", of(|c| c.archive_failures.get() as f64))?;

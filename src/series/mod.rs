@@ -24,11 +24,12 @@
 //! # What lies where
 //! [`plan`] decides, [`entry`] writes it down, [`head`] and [`data`] count, [`tick`] and [`page`] are the
 //! stored forms ([`chunk`] and [`old`] read those of 0.1), [`groups`] says which series share a page, [`pages`]
-//! which pages are to be made and merged, [`retire`] who leaves memory, [`live`] knows when the process lived (so that idle series have samples and downtime has
+//! which pages are to be made and merged, [`retire`] who leaves memory, [`history`] takes
+//! samples of the past, [`live`] knows when the process lived (so that idle series have samples and downtime has
 //! none), [`ledger`] keeps web vitals until they settle, [`view`] reads, [`cycle`] turns the wheel.
 //!
-//! Absent on purpose: out-of-order samples older than what has closed of their series, exemplars, deletion of
-//! single series, and more than one writer.
+//! Absent on purpose: samples of the last hour that are older than what has closed of their series, native histograms of
+//! the past, exemplars, deletion of single series, and more than one writer.
 
 mod archive;
 pub mod batch;

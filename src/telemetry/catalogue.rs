@@ -51,6 +51,8 @@ pub const CATALOGUE: &[Metric] = &[
     counter("plimsoll_journal_errors_total", &[], "Commits that failed."),
     counter("plimsoll_journal_commit_seconds_total", &[], "Time spent in commits."),
     gauge("plimsoll_journal_queue_length", &[], "Batches that wait for the journal."),
+    counter("plimsoll_history_samples_total", &[], "Samples of the past that entered the pages of their time."),
+    gauge("plimsoll_history_waiting_samples", &[], "Samples of the past that wait for the next tick."),
     gauge(
         "plimsoll_journal_missing_entries",
         &[],

@@ -17,6 +17,7 @@ impl Loop {
             return true;
         }
         let history = std::mem::take(&mut self.shared.head.write().history);
+        self.shared.counters.history_waiting.set(0);
         match self.rewritten(&history).await {
             Ok(rewrite) => {
                 tick.history = rewrite;

@@ -1,10 +1,8 @@
 //! Aggregations that make one value of a group. Groups are formed once, whatever the number of steps.
 
-use std::collections::HashMap;
-
 use super::row::{Cell, Row, project};
 use super::{Context, QueryError};
-use crate::base::Labels;
+use crate::base::{LabelMap, Labels};
 use crate::promql::functions::{HistogramSum, KahanSum, Mean, Variance};
 use crate::promql::plan::{Aggregate, AggregateOp, LabelSet, Steps};
 use crate::promql::value::Point;
@@ -22,7 +20,7 @@ pub(super) fn groups(rows: &[Row], grouping: Option<&LabelSet>) -> Vec<Group> {
         let all = Group { labels: Labels::default(), members: (0..rows.len()).collect() };
         return if rows.is_empty() { Vec::new() } else { vec![all] };
     };
-    let mut places: HashMap<Labels, usize> = HashMap::new();
+    let mut places: LabelMap<usize> = LabelMap::default();
     let mut groups: Vec<Group> = Vec::new();
     for (i, row) in rows.iter().enumerate() {
         let labels = project(&row.labels, set);
@@ -68,7 +66,10 @@ impl Context<'_> {
         let cells = match op {
             AggregateOp::Count => members.fold(0.0, |n, _| *n += 1.0, |n| Some(Point::Float(n))),
             AggregateOp::Group => members.fold((), |(), _| (), |()| Some(Point::Float(1.0))),
-            AggregateOp::Sum => members.fold(Total::default(), Total::add, |t| t.sum(self)),
+            AggregateOp::Sum => match members.float_sums() {
+                Some(sums) => sums,
+                None => members.fold(Total::default(), Total::add, |t| t.sum(self)),
+            },
             AggregateOp::Average => members.fold(Average::default(), Average::add, |a| a.value(self)),
             AggregateOp::Min => members.extreme(|new, old| new < old),
             AggregateOp::Max => members.extreme(|new, old| new > old),
@@ -109,6 +110,24 @@ impl Members<'_> {
             }
         }
         states.into_iter().map(|state| finish(state?)).collect()
+    }
+
+    /// The sums, if there are floats only, as is usual.
+    fn float_sums(&self) -> Option<Vec<Cell>> {
+        let mut sums: Vec<(KahanSum, bool)> = vec![Default::default(); self.steps.count];
+        for member in &self.group.members {
+            for ((sum, any), cell) in sums.iter_mut().zip(&self.rows[*member].cells) {
+                match cell {
+                    Some(Point::Float(v)) => {
+                        sum.add(*v);
+                        *any = true;
+                    }
+                    Some(Point::Histogram(_)) => return None,
+                    None => {}
+                }
+            }
+        }
+        Some(sums.into_iter().map(|(sum, any)| any.then(|| Point::Float(sum.total()))).collect())
     }
 
     /// The best float; a number beats NaN.

@@ -114,15 +114,13 @@ pub(super) struct KahanSum {
 }
 
 impl KahanSum {
+    #[inline]
     pub(super) fn add(&mut self, value: f64) {
         let total = self.sum + value;
-        if total.is_infinite() {
-            self.lost = 0.0;
-        } else if self.sum.abs() >= value.abs() {
-            self.lost += (self.sum - total) + value;
-        } else {
-            self.lost += (value - total) + self.sum;
-        }
+        // What rounding took from either, without asking which is the larger (Knuth's TwoSum).
+        let added = total - self.sum;
+        let lost = (self.sum - (total - added)) + (value - added);
+        self.lost = if total.is_infinite() { 0.0 } else { self.lost + lost };
         self.sum = total;
     }
 

@@ -29,6 +29,7 @@ impl Context<'_> {
             Call::HistogramQuantiles { argument, label, quantiles } => {
                 self.histogram_quantiles(quantiles, label, argument, steps)?
             }
+            Call::Nothing(argument) => self.vector(argument, steps).map(|_| Vec::new())?,
             Call::Info(info) => self.info(info, steps)?,
             Call::HistogramFraction { lower, upper, argument } => {
                 self.histogram_fraction(lower, upper, argument, steps)?

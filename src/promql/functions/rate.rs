@@ -76,12 +76,13 @@ fn histogram_change(w: &Window<'_>, notes: &Notes, counter: bool) -> Option<Nati
     check_kind(w, notes, counter);
     let reset_at_once = counter && native::is_reset(second, first);
     let base = if reset_at_once { &emptied(second) } else { first.as_ref() };
-    let between = if counter { &w.histograms()[1..] } else { &[] };
-    if between.iter().any(|(_, h)| native::is_custom(h) != native::is_custom(base)) {
+    // A gauge's change is between its ends, whatever lies between.
+    let compared = if counter { &w.histograms()[1..] } else { w.histograms().last_chunk::<1>()? };
+    if compared.iter().any(|(_, h)| native::is_custom(h) != native::is_custom(base)) {
         notes.mixed_schemas(w.labels());
         return None;
     }
-    let coarsest = between.iter().map(|(_, h)| h.schema).fold(last.schema.min(base.schema), i32::min);
+    let coarsest = compared.iter().map(|(_, h)| h.schema).fold(last.schema.min(base.schema), i32::min);
     let mut change = native::coarsen(last, coarsest);
     let combined = |remarks: Result<Remarks, Incompatible>, operation| match remarks {
         Ok(remarks) => {

@@ -154,7 +154,7 @@ impl Builder {
     fn binary(&mut self, e: &BinaryExpr, steps: Steps, depth: usize) -> Result<Node, QueryError> {
         let modifier = e.modifier.as_ref();
         if modifier.is_some_and(|m| m.fill_values.lhs.is_some() || m.fill_values.rhs.is_some()) {
-            return Err(bad("fill modifiers are experimental and not supported"));
+            return Err(bad("parse error: fill modifiers are an experimental feature and not supported"));
         }
         let matching = match modifier.and_then(|m| m.matching.as_ref()) {
             Some(labels) => label_set(labels),
@@ -215,6 +215,7 @@ impl Builder {
                 label: text(1)?,
                 quantiles: (2..args.len()).map(node).collect::<Result<_, _>>()?,
             },
+            Kind::StartTimestamp => Call::Nothing(node(0)?),
             Kind::Info => return self.info(&args, steps, depth),
             Kind::HistogramFraction => Call::HistogramFraction { lower: node(0)?, upper: node(1)?, argument: node(2)? },
             Kind::LabelReplace => Call::LabelReplace {

@@ -322,6 +322,8 @@ pub(super) enum Call {
         quantiles: Vec<Node>,
     },
     Info(Info),
+    /// No element, whatever the argument is.
+    Nothing(Node),
     HistogramFraction {
         lower: Node,
         upper: Node,

@@ -239,7 +239,6 @@ mod tests {
         assert!(message("{a=\"1\" or b=\"2\"}").contains("not PromQL"));
         assert!(message("info(x, y)").contains("label selectors only"));
         assert!(message("rate(x[5m + 1m])").contains("experimental"));
-        assert!(message("x + fill(0) y").contains("experimental"));
         assert!(message("integral(x[5m])").contains("integral"));
     }
 

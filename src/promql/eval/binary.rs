@@ -20,7 +20,8 @@ impl Context<'_> {
             }
             (Operand::Vector(rows), Operand::Scalar(values)) => self.with_scalar(binary, rows, &values, false),
             (Operand::Scalar(values), Operand::Vector(rows)) => self.with_scalar(binary, rows, &values, true),
-            (Operand::Vector(left), Operand::Vector(right)) => {
+            (Operand::Vector(mut left), Operand::Vector(mut right)) => {
+                super::fill::complete(binary, &mut left, &mut right, steps);
                 let rows = match binary.op {
                     Operator::Set(op) => super::sets::combine(op, &binary.matching, left, right, steps)?,
                     _ => self.match_vectors(binary, left, right, steps)?,

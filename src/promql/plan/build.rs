@@ -155,9 +155,6 @@ impl Builder {
 
     fn binary(&mut self, e: &BinaryExpr, steps: Steps, depth: usize) -> Result<Node, QueryError> {
         let modifier = e.modifier.as_ref();
-        if modifier.is_some_and(|m| m.fill_values.lhs.is_some() || m.fill_values.rhs.is_some()) {
-            return Err(bad("parse error: fill modifiers are an experimental feature and not supported"));
-        }
         let matching = match modifier.and_then(|m| m.matching.as_ref()) {
             Some(labels) => label_set(labels),
             None => LabelSet::Without(Vec::new()),
@@ -174,6 +171,7 @@ impl Builder {
             return_bool: e.return_bool(),
             matching,
             cardinality,
+            fill: modifier.map_or((None, None), |m| (m.fill_values.lhs, m.fill_values.rhs)),
         })))
     }
 

@@ -148,6 +148,8 @@ pub(super) struct Binary {
     pub(super) return_bool: bool,
     pub(super) matching: LabelSet,
     pub(super) cardinality: Cardinality,
+    /// What an element without a partner is matched with: on the left, on the right.
+    pub(super) fill: (Option<f64>, Option<f64>),
 }
 
 /// A binary operator.

@@ -10,7 +10,7 @@
 //! Where versions of Prometheus differ, this is version 3: ranges are open on the left, `rate` clamps at
 //! zero after the limit of half an interval, native histograms interpolate exponentially.
 //!
-//! Absent on purpose: `fill` modifiers, `smoothed` and `anchored`, arithmetic in durations and `start_timestamp`,
+//! Absent on purpose: `smoothed` and `anchored`, trimming of histograms, arithmetic in durations and `integral`,
 //! all of which are experimental; they are refused by name.
 
 pub mod engine;

@@ -1,6 +1,8 @@
 //! From text to syntax tree. The parser is a crate; this adds what it lacks: limits on length and depth
 //! (its tree is walked and dropped recursively), Prometheus's wording, and our own matchers.
 
+mod experimental;
+
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -88,7 +90,10 @@ pub(super) fn parse(expression: &str) -> Result<Expr, QueryError> {
     let parsed = catch_unwind(AssertUnwindSafe(|| promql_parser::parser::parse(expression)));
     match parsed {
         Ok(Ok(expr)) => Ok(expr),
-        Ok(Err(message)) => Err(QueryError::BadData(format!("parse error: {message}"))),
+        Ok(Err(message)) => Err(QueryError::BadData(match experimental::feature_of(expression) {
+            Some(feature) => format!("parse error: {feature} is an experimental feature and not supported"),
+            None => format!("parse error: {message}"),
+        })),
         Err(_) => Err(QueryError::BadData("parse error: duration out of range".to_owned())),
     }
 }
@@ -179,6 +184,20 @@ fn is_operator_word(word: &str) -> bool {
     matches!(word, "and" | "or" | "unless" | "atan2" | "offset")
 }
 
+/// An expression without its strings and comments.
+fn outside_strings(expression: &str) -> String {
+    let mut outside = String::new();
+    let mut chars = expression.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' | '\'' | '`' => skip_string(&mut chars, c),
+            '#' => drop(chars.by_ref().find(|c| *c == '\n')),
+            c => outside.push(c),
+        }
+    }
+    outside
+}
+
 fn skip_string(chars: &mut std::str::Chars<'_>, quote: char) {
     while let Some(c) = chars.next() {
         if c == quote {
@@ -219,6 +238,8 @@ mod tests {
         assert!(message("x{a=~\"(\"}").contains("parse error"));
         assert!(message("{a=\"1\" or b=\"2\"}").contains("not PromQL"));
         assert!(message("info(x, y)").contains("label selectors only"));
+        assert!(message("rate(x[5m + 1m])").contains("experimental"));
+        assert!(message("integral(x[5m])").contains("integral"));
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl Context<'_> {
                 self.note_histograms(aggregate.op, rows.iter());
                 Ok(self.quantiles(&rows, groups, &quantiles, steps))
             }
-            AggregateOp::CountValues => self.count_values(aggregate, &rows, &groups, steps),
+            AggregateOp::CountValues => self.count_values(aggregate, &rows, steps),
             op => groups.into_iter().map(|group| self.fold_group(op, &rows, group, steps)).collect(),
         }
     }

@@ -20,7 +20,8 @@ impl Context<'_> {
             }
             (Operand::Vector(rows), Operand::Scalar(values)) => self.with_scalar(binary, rows, &values, false),
             (Operand::Scalar(values), Operand::Vector(rows)) => self.with_scalar(binary, rows, &values, true),
-            (Operand::Vector(left), Operand::Vector(right)) => {
+            (Operand::Vector(mut left), Operand::Vector(mut right)) => {
+                super::fill::complete(binary, &mut left, &mut right, steps);
                 let rows = match binary.op {
                     Operator::Set(op) => super::sets::combine(op, &binary.matching, left, right, steps)?,
                     _ => self.match_vectors(binary, left, right, steps)?,
@@ -45,7 +46,7 @@ impl Context<'_> {
                 let scalar = Point::Float(values.next().copied().unwrap_or(f64::NAN));
                 *cell = cell.take().and_then(|element| {
                     let (a, b) = if scalar_first { (&scalar, &element) } else { (&element, &scalar) };
-                    self.element(binary, a, b, &element)
+                    self.element(binary, a, b, &element).flatten()
                 });
             }
             if keeps_name { row } else { row.without_name() }
@@ -54,13 +55,14 @@ impl Context<'_> {
         Ok(Operand::Vector(if keeps_name { changed } else { merge_equal(changed)? }))
     }
 
-    /// One element of the result. A comparison that holds answers `kept`.
-    pub(super) fn element(&self, binary: &Binary, a: &Point, b: &Point, kept: &Point) -> Option<Point> {
+    /// One element of the result, `Some(None)` where a comparison does not hold; `None`: the operator is not
+    /// defined on these types. A comparison that holds answers `kept`.
+    pub(super) fn element(&self, binary: &Binary, a: &Point, b: &Point, kept: &Point) -> Option<Option<Point>> {
         match binary.op {
-            Operator::Arithmetic(op) => self.arithmetic(op, a, b),
+            Operator::Arithmetic(op) => self.arithmetic(op, a, b).map(Some),
             Operator::Compare(op) => match compare(op, a, b) {
-                Some(holds) if binary.return_bool => Some(Point::Float(f64::from(u8::from(holds)))),
-                Some(holds) => holds.then(|| kept.clone()),
+                Some(holds) if binary.return_bool => Some(Some(Point::Float(f64::from(u8::from(holds))))),
+                Some(holds) => Some(holds.then(|| kept.clone())),
                 None => {
                     self.note_types(op.symbol(), a, b);
                     None

@@ -29,6 +29,7 @@ impl Context<'_> {
             Call::HistogramQuantiles { argument, label, quantiles } => {
                 self.histogram_quantiles(quantiles, label, argument, steps)?
             }
+            Call::Nothing(argument) => self.vector(argument, steps).map(|_| Vec::new())?,
             Call::Info(info) => self.info(info, steps)?,
             Call::HistogramFraction { lower, upper, argument } => {
                 self.histogram_fraction(lower, upper, argument, steps)?
@@ -119,6 +120,7 @@ impl Context<'_> {
     fn sorted(&self, argument: &Node, descending: bool, steps: Steps) -> Result<Vec<Row>, QueryError> {
         let rows = self.vector(argument, steps)?;
         if steps.count != 1 {
+            self.notes.vain_sort();
             return Ok(rows);
         }
         let keyed = rows.into_iter().filter_map(|row| match row.cells.first() {
@@ -138,6 +140,9 @@ impl Context<'_> {
         steps: Steps,
     ) -> Result<Vec<Row>, QueryError> {
         let mut rows = self.vector(argument, steps)?;
+        if steps.count != 1 {
+            self.notes.vain_sort();
+        }
         rows.sort_by(|a, b| {
             let by_name = names.iter().map(|n| sort::natural(a.labels.value(n), b.labels.value(n)));
             let order = by_name.fold(std::cmp::Ordering::Equal, std::cmp::Ordering::then);

@@ -1,18 +1,18 @@
 //! Aggregations with a parameter: those that choose among a group's elements (`topk`, `bottomk`,
 //! `limitk`), `quantile` and `count_values`.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use xxhash_rust::xxh64::xxh64;
 
 use super::aggregate::Group;
-use super::row::{Cell, Row, merge_equal};
+use super::row::{Cell, Row, project};
 use super::{Context, QueryError};
 use crate::base::Labels;
 use crate::promql::format::{format_decimal, format_short};
 use crate::promql::functions::{quantile, sort};
 use crate::promql::native::{self, Bucket};
-use crate::promql::plan::{Aggregate, AggregateOp, Node, Steps};
+use crate::promql::plan::{Aggregate, AggregateOp, LabelSet, Node, Steps};
 use crate::promql::value::Point;
 use crate::sketch::NativeHistogram;
 
@@ -95,12 +95,11 @@ impl Context<'_> {
         groups.into_iter().map(|group| Row { cells: cells_of(&group), labels: group.labels }).collect()
     }
 
-    /// How often each value occurs; the value becomes a label.
+    /// How often each value occurs; the value becomes a label, before elements are grouped.
     pub(super) fn count_values(
         &self,
         aggregate: &Aggregate,
         rows: &[Row],
-        groups: &[Group],
         steps: Steps,
     ) -> Result<Vec<Row>, QueryError> {
         let Some(Node::Text(name)) = &aggregate.parameter else {
@@ -110,21 +109,34 @@ impl Context<'_> {
         if name.is_empty() {
             return Err(QueryError::Execution(format!("invalid label name {name:?}")));
         }
-        let mut counted = Vec::new();
-        for group in groups {
-            let mut by_value: BTreeMap<String, Vec<Cell>> = BTreeMap::new();
-            for row in group.members.iter().map(|m| &rows[*m]) {
-                for (step, point) in row.cells.iter().enumerate().filter_map(|(i, c)| Some((i, c.as_ref()?))) {
-                    let cells = by_value.entry(as_text(point)).or_insert_with(|| vec![None; steps.count]);
-                    let count = float(&cells[step]).unwrap_or(0.0);
-                    cells[step] = Some(Point::Float(count + 1.0));
-                }
-                self.check(by_value.len(), steps)?;
+        let grouping = with_value_label(aggregate.grouping.as_ref(), name);
+        let mut places: HashMap<Labels, usize> = HashMap::new();
+        let mut counted: Vec<Row> = Vec::new();
+        for row in rows {
+            let mut of_value: HashMap<String, usize> = HashMap::new();
+            for (step, point) in row.cells.iter().enumerate().filter_map(|(i, c)| Some((i, c.as_ref()?))) {
+                let place = *of_value.entry(as_text(point)).or_insert_with_key(|value| {
+                    let labels = project(&row.labels.with(name, value), &grouping);
+                    *places.entry(labels).or_insert_with_key(|labels| {
+                        counted.push(Row { labels: labels.clone(), cells: vec![None; steps.count] });
+                        counted.len() - 1
+                    })
+                });
+                let count = float(&counted[place].cells[step]).unwrap_or(0.0);
+                counted[place].cells[step] = Some(Point::Float(count + 1.0));
             }
-            let to_row = |(value, cells): (String, _)| Row { labels: group.labels.with(name, &value), cells };
-            counted.extend(by_value.into_iter().map(to_row));
+            self.check(counted.len(), steps)?;
         }
-        merge_equal(counted)
+        Ok(counted)
+    }
+}
+
+/// The labels that count when the value's label is there.
+fn with_value_label(grouping: Option<&LabelSet>, name: &str) -> LabelSet {
+    match grouping {
+        Some(LabelSet::Without(names)) => LabelSet::Without(names.clone()),
+        Some(LabelSet::Only(names)) => LabelSet::Only(names.iter().cloned().chain([name.to_owned()]).collect()),
+        None => LabelSet::Only(vec![name.to_owned()]),
     }
 }
 

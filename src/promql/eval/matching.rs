@@ -65,12 +65,12 @@ impl Context<'_> {
             let Some(one) = found.at(step) else { continue };
             let Some(partner) = &sides.one[one].cells[step] else { continue };
             let (a, b) = if sides.turned { (partner, element) } else { (element, partner) };
+            // A comparison keeps the left operand's value, on whichever side the many are.
+            let Some(point) = self.element(sides.binary, a, b, a) else { continue };
             // Also where the comparison does not hold: whether it is an error must not depend on values.
             if exclusive && std::mem::replace(&mut found.matched[step], true) {
                 return Err(many_to_one());
             }
-            // A comparison keeps the left operand's value, on whichever side the many are.
-            let Some(point) = self.element(sides.binary, a, b, a) else { continue };
             let place = match places.iter().find(|(o, _)| *o == one) {
                 Some((_, place)) => *place,
                 None => {
@@ -79,9 +79,10 @@ impl Context<'_> {
                     place
                 }
             };
-            if output.rows[place].cells[step].replace(point).is_some() {
+            if std::mem::replace(&mut output.claimed[place][step], true) {
                 return Err(not_unique());
             }
+            output.rows[place].cells[step] = point;
         }
         Ok(())
     }
@@ -90,14 +91,17 @@ impl Context<'_> {
 #[derive(Default)]
 struct Output {
     rows: Vec<Row>,
+    /// For each row the steps that an element came to, also when a comparison left it out.
+    claimed: Vec<Vec<bool>>,
     places: HashMap<Labels, usize>,
 }
 
 impl Output {
     fn place(&mut self, labels: Labels, steps: Steps) -> usize {
-        let rows = &mut self.rows;
+        let (rows, claimed) = (&mut self.rows, &mut self.claimed);
         *self.places.entry(labels).or_insert_with_key(|labels| {
             rows.push(Row { labels: labels.clone(), cells: vec![None; steps.count] });
+            claimed.push(vec![false; steps.count]);
             rows.len() - 1
         })
     }

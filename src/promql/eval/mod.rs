@@ -5,6 +5,7 @@ mod binary;
 mod calls;
 mod choose;
 mod distributions;
+mod fill;
 mod histograms;
 mod info;
 mod matching;

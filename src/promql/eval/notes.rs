@@ -93,6 +93,10 @@ impl Notes {
         }
     }
 
+    pub(in crate::promql) fn vain_sort(&self) {
+        self.warn("sort is ineffective for range queries since results are always ordered by labels");
+    }
+
     /// The ratio of `limit_ratio` within its bounds.
     pub(in crate::promql) fn checked_ratio(&self, ratio: f64) -> f64 {
         let capped = ratio.clamp(-1.0, 1.0);

@@ -27,7 +27,7 @@ pub(super) fn combine(
 }
 
 /// For each signature, the steps at which a row has a value.
-fn presence(rows: &[Row], matching: &LabelSet, steps: Steps) -> HashMap<Labels, Vec<bool>> {
+pub(super) fn presence(rows: &[Row], matching: &LabelSet, steps: Steps) -> HashMap<Labels, Vec<bool>> {
     let mut by_signature: HashMap<Labels, Vec<bool>> = HashMap::new();
     for row in rows {
         let present = by_signature.entry(project(&row.labels, matching)).or_insert_with(|| vec![false; steps.count]);

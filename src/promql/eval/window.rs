@@ -205,6 +205,11 @@ impl<'a> Window<'a> {
         inside(self.row.float_resets(), &self.floats).map(|i| values[i]).sum()
     }
 
+    /// Whether a counter began anew between the first and the second histogram.
+    pub(in crate::promql) fn is_reset_after_first_histogram(&self) -> bool {
+        inside(self.row.histogram_resets(), &self.histograms).next() == Some(self.histograms.start)
+    }
+
     /// The histograms right before each reset inside the window.
     pub(in crate::promql) fn histograms_before_resets(&self) -> impl Iterator<Item = &'a NativeHistogram> {
         let row = self.row;

@@ -41,6 +41,8 @@ pub(super) enum Kind {
     HistogramQuantiles,
     HistogramFraction,
     Info,
+    /// When a counter began to count, which is not stored (as in Prometheus without the feature).
+    StartTimestamp,
     LabelReplace,
     LabelJoin,
     Sort {
@@ -83,6 +85,7 @@ fn special(name: &str) -> Option<Kind> {
         "histogram_quantiles" => Kind::HistogramQuantiles,
         "histogram_fraction" => Kind::HistogramFraction,
         "info" => Kind::Info,
+        "start_timestamp" => Kind::StartTimestamp,
         "label_replace" => Kind::LabelReplace,
         "label_join" => Kind::LabelJoin,
         "sort" => Kind::Sort { descending: false },

@@ -1,14 +1,15 @@
 //! How fast something changes: `rate` and its family.
 
+mod histograms;
+
 use std::sync::Arc;
 
 use super::over_time::floats;
 use super::{KahanSum, RangeFn};
 use crate::promql::FloatsView;
 use crate::promql::eval::{Notes, Reach, Window, seconds};
-use crate::promql::native::{self, Incompatible, Remarks};
+use crate::promql::native;
 use crate::promql::value::Point;
-use crate::sketch::{NativeHistogram, ResetHint};
 
 pub(super) fn lookup(name: &str) -> Option<RangeFn> {
     Some(match name {
@@ -47,7 +48,7 @@ fn extrapolated(w: &Window<'_>, notes: &Notes, kind: Kind) -> Option<Point> {
         return Some(Point::Float(change * stretch(w, w.floats_reach(), kind, zero_ratio)));
     }
     if let [first, .., last] = histograms {
-        let mut change = histogram_change(w, notes, kind.counter)?;
+        let mut change = histograms::change(w, notes, kind.counter)?;
         let zero_ratio = (change.count > 0.0 && first.1.count >= 0.0).then(|| first.1.count / change.count);
         let reach = Reach::of(first.0, last.0, histograms.len(), w.start, w.end);
         native::scale(&mut change, stretch(w, reach, kind, zero_ratio));
@@ -66,61 +67,6 @@ fn stretch(w: &Window<'_>, reach: Reach, kind: Kind, zero_ratio: Option<f64>) ->
     if kind.per_second { factor / seconds(w.end - w.start) } else { factor }
 }
 
-/// Last minus first, plus what was there before each reset; a gauge.
-///
-/// After a reset between the first two, nothing of the first is left in the change, so it may be of another
-/// kind than the others (Prometheus 3, `histogramRate`).
-fn histogram_change(w: &Window<'_>, notes: &Notes, counter: bool) -> Option<NativeHistogram> {
-    let [(_, first), (_, second), ..] = w.histograms() else { return None };
-    let (_, last) = w.histograms().last()?;
-    check_kind(w, notes, counter);
-    let reset_at_once = counter && native::is_reset(second, first);
-    let base = if reset_at_once { &emptied(second) } else { first.as_ref() };
-    let between = if counter { &w.histograms()[1..] } else { &[] };
-    if between.iter().any(|(_, h)| native::is_custom(h) != native::is_custom(base)) {
-        notes.mixed_schemas(w.labels());
-        return None;
-    }
-    let coarsest = between.iter().map(|(_, h)| h.schema).fold(last.schema.min(base.schema), i32::min);
-    let mut change = native::coarsen(last, coarsest);
-    let combined = |remarks: Result<Remarks, Incompatible>, operation| match remarks {
-        Ok(remarks) => {
-            notes.remarks(Remarks { resets_conflicted: false, ..remarks }, operation);
-            Some(())
-        }
-        Err(Incompatible) => {
-            notes.mixed_schemas(w.labels());
-            None
-        }
-    };
-    combined(native::subtract(&mut change, base), "subtraction")?;
-    if counter {
-        for before in w.histograms_before_resets().skip(usize::from(reset_at_once)) {
-            combined(native::add(&mut change, before), "addition")?;
-        }
-    }
-    change.reset_hint = ResetHint::Gauge;
-    Some(change)
-}
-
-/// Says when a counter is a gauge, or the other way round.
-fn check_kind(w: &Window<'_>, notes: &Notes, counter: bool) {
-    let is_gauge = |h: &NativeHistogram| h.reset_hint == ResetHint::Gauge;
-    let mut all = w.histograms().iter().map(|(_, h)| is_gauge(h));
-    if counter {
-        if all.any(|gauge| gauge) {
-            notes.not_a_counter(w.labels());
-        }
-    } else if !(all.next().unwrap_or(true) && all.next_back().unwrap_or(true)) {
-        notes.not_a_gauge(w.labels());
-    }
-}
-
-/// A histogram of the same kind without values.
-fn emptied(h: &NativeHistogram) -> NativeHistogram {
-    NativeHistogram { schema: h.schema, custom_bounds: h.custom_bounds.clone(), ..NativeHistogram::default() }
-}
-
 /// Between the last two samples, whatever their distance.
 fn between_last_two(w: &Window<'_>, notes: &Notes, per_second: bool) -> Option<Point> {
     let (last, before) = w.last_two()?;
@@ -136,7 +82,7 @@ fn between_last_two(w: &Window<'_>, notes: &Notes, per_second: bool) -> Option<P
             Some(Point::Float(change / seconds))
         }
         (Point::Histogram(last), Point::Histogram(before)) => {
-            let mut change = last_change(w, notes, &last, &before, per_second)?;
+            let mut change = histograms::last_change(w, notes, &last, &before, per_second)?;
             native::divide(&mut change, seconds);
             Some(Point::Histogram(Arc::new(change)))
         }
@@ -145,33 +91,6 @@ fn between_last_two(w: &Window<'_>, notes: &Notes, per_second: bool) -> Option<P
             None
         }
     }
-}
-
-fn last_change(
-    w: &Window<'_>,
-    notes: &Notes,
-    last: &NativeHistogram,
-    before: &NativeHistogram,
-    counter: bool,
-) -> Option<NativeHistogram> {
-    let gauges = [last, before].map(|h| h.reset_hint == ResetHint::Gauge);
-    match counter {
-        true if gauges.contains(&true) => notes.not_a_counter(w.labels()),
-        false if gauges.contains(&false) => notes.not_a_gauge(w.labels()),
-        _ => {}
-    }
-    let mut change = last.clone();
-    if !(counter && native::is_reset(last, before)) {
-        match native::subtract(&mut change, before) {
-            Ok(remarks) => notes.remarks(Remarks { resets_conflicted: false, ..remarks }, "subtraction"),
-            Err(Incompatible) => {
-                notes.mixed_schemas(w.labels());
-                return None;
-            }
-        }
-    }
-    change.reset_hint = ResetHint::Gauge;
-    Some(change)
 }
 
 fn deriv(w: &Window<'_>) -> Option<Point> {

@@ -146,6 +146,10 @@ fn rank(value: f64, buckets: &[Bucket], most: f64, linear: bool) -> f64 {
 
 /// The part of a bucket's values that lie below a value inside it.
 fn part_below(value: f64, bucket: &Bucket, linear: bool) -> f64 {
+    // Without a lower end there is no inside: the whole bucket lies below.
+    if bucket.lower == f64::NEG_INFINITY {
+        return 1.0;
+    }
     if linear || bucket.holds_zero() {
         return (value - bucket.lower) / (bucket.upper - bucket.lower);
     }

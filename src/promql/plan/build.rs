@@ -1,5 +1,7 @@
 //! From the parser's tree to a [`Plan`].
 
+mod info;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use promql_parser::parser::token::{self, TokenType};
@@ -9,8 +11,8 @@ use promql_parser::parser::{
 };
 
 use super::{
-    Aggregate, AggregateOp, Arithmetic, Binary, Call, Cardinality, Comparison, Fetch, Info, LabelSet, Node, Operator,
-    Plan, RangeArgument, RangeCall, RangeSamples, Selector, SetOperator, Shift, Steps,
+    Aggregate, AggregateOp, Arithmetic, Binary, Call, Cardinality, Comparison, Fetch, LabelSet, Node, Operator, Plan,
+    RangeArgument, RangeCall, RangeSamples, Selector, SetOperator, Shift, Steps,
 };
 use crate::base::time::millis;
 use crate::base::{Labels, LabelsBuilder, METRIC_NAME, MatchOp, Matcher};
@@ -153,9 +155,6 @@ impl Builder {
 
     fn binary(&mut self, e: &BinaryExpr, steps: Steps, depth: usize) -> Result<Node, QueryError> {
         let modifier = e.modifier.as_ref();
-        if modifier.is_some_and(|m| m.fill_values.lhs.is_some() || m.fill_values.rhs.is_some()) {
-            return Err(bad("fill modifiers are experimental and not supported"));
-        }
         let matching = match modifier.and_then(|m| m.matching.as_ref()) {
             Some(labels) => label_set(labels),
             None => LabelSet::Without(Vec::new()),
@@ -172,6 +171,7 @@ impl Builder {
             return_bool: e.return_bool(),
             matching,
             cardinality,
+            fill: modifier.map_or((None, None), |m| (m.fill_values.lhs, m.fill_values.rhs)),
         })))
     }
 
@@ -215,6 +215,7 @@ impl Builder {
                 label: text(1)?,
                 quantiles: (2..args.len()).map(node).collect::<Result<_, _>>()?,
             },
+            Kind::StartTimestamp => Call::Nothing(node(0)?),
             Kind::Info => return self.info(&args, steps, depth),
             Kind::HistogramFraction => Call::HistogramFraction { lower: node(0)?, upper: node(1)?, argument: node(2)? },
             Kind::LabelReplace => Call::LabelReplace {
@@ -270,60 +271,12 @@ impl Builder {
         Ok(Call::AbsentOverTime { argument: self.kept_range(arg, steps, depth + 1)?, labels })
     }
 
-    /// What identifies the target is known from samples alone, so all info metrics are fetched, for the time
-    /// that the first selector of the argument looks at.
-    fn info(&mut self, args: &[&Expr], steps: Steps, depth: usize) -> Result<Call, QueryError> {
-        let [argument, conditions @ ..] = args else { return Err(bad("info() needs an instant vector")) };
-        let conditions = match conditions.first().map(|e| without_parens(e)) {
-            None => Vec::new(),
-            Some(Expr::VectorSelector(e)) if e.name.is_none() => matchers(e)?,
-            Some(_) => return Err(bad("parse error: expected label selectors only, got vector selector instead")),
-        };
-        let (names, labels): (Vec<_>, Vec<_>) = conditions.into_iter().partition(|m| m.name == METRIC_NAME);
-        let names = info_names(names)?;
-        let fetched = names.iter().chain(&labels).cloned().collect();
-        let shift = first_selector(argument).map_or(Shift::default(), |e| self.shift(e.at.as_ref(), e.offset.as_ref()));
-        let (first, last) = (shift.apply(steps.start), shift.apply(steps.last()));
-        let fetch = self.kept_fetch(fetched, first.saturating_sub(self.lookback), last);
-        Ok(Call::Info(Info { argument: self.node(argument, steps, depth + 1)?, fetch, names, labels }))
-    }
-
     fn timestamp(&mut self, args: &[&Expr], steps: Steps, depth: usize) -> Result<Call, QueryError> {
         let arg = args.first().copied().ok_or_else(|| bad("timestamp() needs an instant vector"))?;
         match without_parens(arg) {
             Expr::VectorSelector(e) => Ok(Call::TimestampOf(self.selector(e, steps)?)),
             _ => Ok(Call::Timestamp(self.node(arg, steps, depth + 1)?)),
         }
-    }
-}
-
-/// The info metric that is meant when none is named.
-const TARGET_INFO: &str = "target_info";
-
-/// Conditions that only exclude names leave all that are called like info metrics.
-fn info_names(mut names: Vec<Matcher>) -> Result<Vec<Matcher>, QueryError> {
-    if names.is_empty() {
-        names.push(Matcher::equal(METRIC_NAME, TARGET_INFO));
-    } else if names.iter().all(Matcher::is_negative) {
-        names.push(Matcher::new(METRIC_NAME, MatchOp::Regex, ".+_info").map_err(|e| bad(e.to_string()))?);
-    }
-    Ok(names)
-}
-
-/// The first instant vector selector in the order of the text.
-fn first_selector(expr: &Expr) -> Option<&VectorSelector> {
-    match expr {
-        Expr::VectorSelector(e) => Some(e),
-        Expr::MatrixSelector(e) => Some(&e.vs),
-        Expr::Paren(e) => first_selector(&e.expr),
-        Expr::Subquery(e) => first_selector(&e.expr),
-        Expr::Unary(e) => first_selector(&e.expr),
-        Expr::Binary(e) => first_selector(&e.lhs).or_else(|| first_selector(&e.rhs)),
-        Expr::Aggregate(e) => {
-            first_selector(&e.expr).or_else(|| e.param.as_ref().and_then(|param| first_selector(param)))
-        }
-        Expr::Call(e) => e.args.args.iter().find_map(|arg| first_selector(arg)),
-        Expr::NumberLiteral(_) | Expr::StringLiteral(_) | Expr::Extension(_) => None,
     }
 }
 

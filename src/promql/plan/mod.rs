@@ -2,6 +2,7 @@
 //! and the times that each selector reaches over all steps.
 
 mod build;
+mod names;
 
 pub(super) use build::{build, check};
 
@@ -147,6 +148,8 @@ pub(super) struct Binary {
     pub(super) return_bool: bool,
     pub(super) matching: LabelSet,
     pub(super) cardinality: Cardinality,
+    /// What an element without a partner is matched with: on the left, on the right.
+    pub(super) fill: (Option<f64>, Option<f64>),
 }
 
 /// A binary operator.
@@ -168,20 +171,6 @@ pub(super) enum Arithmetic {
     Atan2,
 }
 
-impl Arithmetic {
-    pub(super) fn symbol(self) -> &'static str {
-        match self {
-            Self::Add => "+",
-            Self::Subtract => "-",
-            Self::Multiply => "*",
-            Self::Divide => "/",
-            Self::Modulo => "%",
-            Self::Power => "^",
-            Self::Atan2 => "atan2",
-        }
-    }
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Comparison {
     Equal,
@@ -190,19 +179,6 @@ pub(super) enum Comparison {
     LessOrEqual,
     Greater,
     GreaterOrEqual,
-}
-
-impl Comparison {
-    pub(super) fn symbol(self) -> &'static str {
-        match self {
-            Self::Equal => "==",
-            Self::NotEqual => "!=",
-            Self::Less => "<",
-            Self::LessOrEqual => "<=",
-            Self::Greater => ">",
-            Self::GreaterOrEqual => ">=",
-        }
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -250,34 +226,6 @@ pub(super) enum AggregateOp {
     LimitRatio,
 }
 
-impl AggregateOp {
-    /// As it is written.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Sum => "sum",
-            Self::Average => "avg",
-            Self::Count => "count",
-            Self::Min => "min",
-            Self::Max => "max",
-            Self::Group => "group",
-            Self::StandardDeviation => "stddev",
-            Self::Variance => "stdvar",
-            Self::Top => "topk",
-            Self::Bottom => "bottomk",
-            Self::CountValues => "count_values",
-            Self::Quantile => "quantile",
-            Self::Limit => "limitk",
-            Self::LimitRatio => "limit_ratio",
-        }
-    }
-
-    /// Whether histograms are left out.
-    pub(super) fn is_of_floats(self) -> bool {
-        use AggregateOp as Op;
-        matches!(self, Op::Min | Op::Max | Op::StandardDeviation | Op::Variance | Op::Top | Op::Bottom | Op::Quantile)
-    }
-}
-
 /// `info()`: elements with labels of the info metrics that describe the same target.
 #[derive(Debug)]
 pub(super) struct Info {
@@ -322,6 +270,8 @@ pub(super) enum Call {
         quantiles: Vec<Node>,
     },
     Info(Info),
+    /// No element, whatever the argument is.
+    Nothing(Node),
     HistogramFraction {
         lower: Node,
         upper: Node,

@@ -16,6 +16,9 @@ pub(super) async fn label_values(
     params: Params,
 ) -> Result<Reply<Vec<String>>, ApiError> {
     let name = unescaped(&name).unwrap_or(name);
+    if name.is_empty() {
+        return Err(ApiError::bad_data("invalid label name: \"\""));
+    }
     let sets = matchers::parse_all(&params)?;
     let limit = params.limit()?;
     let mut values = BTreeSet::new();
@@ -57,7 +60,9 @@ mod tests {
         assert_eq!(get("/api/v1/label/a-b/values").await, get("/api/v1/label/none/values").await);
         assert_eq!(get("/api/v1/label/U__j_6f_b/values").await.1["data"], json!(["a", "b"]));
         assert_eq!(get("/api/v1/label/U______name____/values").await.1["data"], json!(["native", "up"]));
-        assert_eq!(get("/api/v1/label/job/values?match[]=sum(x)").await.0, StatusCode::BAD_REQUEST);
+        for bad in ["U__/values", "job/values?match[]=sum(x)"] {
+            assert_eq!(get(&format!("/api/v1/label/{bad}")).await.0, StatusCode::BAD_REQUEST, "{bad}");
+        }
     }
 
     #[test]

@@ -67,7 +67,7 @@ async fn virtual_series_are_selected() {
         (format!("{NAME}_bucket{{le=\"0.1\"}}"), 2.0),
         (format!("count({{__name__=~\"{NAME}_(count|sum)\"}})"), 2.0),
         (format!("sum({{__name__=\"{NAME}_bucket\",le=~\"0.1|1\"}})"), 5.0),
-        (format!("count({{service_name=\"shop\",__name__=~\".+_sum\"}})"), 1.0),
+        ("count({service_name=\"shop\",__name__=~\".+_sum\"})".to_owned(), 1.0),
     ] {
         assert_eq!(service.value(&expression).await, value, "{expression}");
     }

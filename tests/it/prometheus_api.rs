@@ -6,7 +6,8 @@
 //! - `rate` and `increase` limit the extension at the start before they compare it with the zero point
 //!   (2.52): counters that begin or go on inside a window are high there, and `rate` is not asked of what
 //!   is no counter and has gaps;
-//! - `atan2` drops the metric's name like every other operator (2.42 forgot it).
+//! - `atan2` drops the metric's name like every other operator (2.42 forgot it);
+//! - the name of a label may be any text but none (3.0).
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

@@ -1,6 +1,7 @@
 //! The HTTP API of the real binary beside a real Prometheus that was sent the same samples: numbers and their
 //! text, errors, parameters; and what real clients ask.
 
+mod classic;
 mod clients;
 mod differences;
 mod grafana;

@@ -16,10 +16,11 @@ impl Scale {
     /// From the smallest to the largest value; zero is shown when it is not far, and a constant has room.
     pub(super) fn of(values: impl Iterator<Item = f64>) -> Self {
         let (mut low, mut high) = values.fold((f64::MAX, f64::MIN), |(low, high), v| (low.min(v), high.max(v)));
-        if low > 0.0 && low < high * 0.5 || low == high && low > 0.0 {
+        let flat = low == high;
+        if low > 0.0 && (flat || low < high * 0.5) {
             low = 0.0;
         }
-        if high < 0.0 && high > low * 0.5 || low == high && high < 0.0 {
+        if high < 0.0 && (flat || high > low * 0.5) {
             high = 0.0;
         }
         if low == high {

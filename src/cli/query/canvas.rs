@@ -68,7 +68,9 @@ impl Canvas {
 mod tests {
     use super::*;
 
-    fn drawn(columns: usize, rows: usize, lines: &[((usize, usize), (usize, usize))]) -> Vec<String> {
+    type Dot = (usize, usize);
+
+    fn drawn(columns: usize, rows: usize, lines: &[(Dot, Dot)]) -> Vec<String> {
         let mut canvas = Canvas::new(columns, rows);
         lines.iter().for_each(|(from, to)| canvas.line(*from, *to, 0));
         canvas.rows().map(|row| row.iter().map(|cell| cell.braille()).collect()).collect()

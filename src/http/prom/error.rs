@@ -73,3 +73,26 @@ impl IntoResponse for ApiError {
         (self.status, axum::Json(body)).into_response()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn each_kind_has_its_status() {
+        let text = || "x".to_owned();
+        let storage = || SourceError::Storage("x".into());
+        for (error, status, kind) in [
+            (QueryError::BadData(text()), 400, "bad_data"),
+            (QueryError::Execution(text()), 422, "execution"),
+            (QueryError::Timeout(Duration::ZERO), 503, "timeout"),
+            (QueryError::Source(SourceError::TooManySamples { limit: 1 }), 422, "execution"),
+            (QueryError::Source(storage()), 500, "internal"),
+        ] {
+            let error = ApiError::from(error);
+            assert_eq!((error.status.as_u16(), error.kind), (status, kind));
+        }
+    }
+}

@@ -38,7 +38,7 @@ fn last(series: SeriesSamples) -> Option<(Labels, (Timestamp, f64))> {
 }
 
 fn render(found: &BTreeMap<Labels, (Timestamp, f64)>) -> String {
-    let mut by_name: BTreeMap<&str, Vec<(&Labels, &(Timestamp, f64))>> = BTreeMap::new();
+    let mut by_name: BTreeMap<&str, Vec<_>> = BTreeMap::new();
     for (labels, sample) in found {
         by_name.entry(labels.metric_name()).or_default().push((labels, sample));
     }

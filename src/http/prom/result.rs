@@ -13,7 +13,7 @@ use super::json::{push_json, push_labels, push_sample, push_seconds};
 use super::reply::truncate;
 use super::stats::StatsJson;
 use crate::base::Timestamp;
-use crate::promql::{Answer, InstantSample, Point, RangeSeries, Value};
+use crate::promql::{Answer, Point, Value};
 
 /// A piece is sent when it has grown to this.
 const PIECE: usize = 64 << 10;
@@ -59,7 +59,7 @@ struct Pieces {
     at: Timestamp,
     stats: Option<StatsJson>,
     place: Place,
-    /// Whether what comes next is the first of its list.
+    /// Whether the next point is the first of its list.
     first: bool,
 }
 
@@ -78,44 +78,65 @@ impl Iterator for Pieces {
 impl Pieces {
     /// Writes a little, and says what comes next.
     fn step(&mut self, out: &mut Vec<u8>) -> Place {
-        match (self.place, &self.answer.value) {
-            (Place::Head, value) => self.head(value, out),
-            (Place::Element(index), Value::Vector(samples)) => match samples.get(index) {
-                Some(sample) => {
-                    separate(out, index == 0);
-                    instant(sample, self.at, out);
+        match self.place {
+            Place::Head => self.head(out),
+            Place::Element(index) => self.element(index, out),
+            Place::Floats(index, from) => match self.points(&FLOATS, index, from, out) {
+                Some(next) => Place::Floats(index, next),
+                None => Place::Histograms(index, 0),
+            },
+            Place::Histograms(index, from) => match self.points(&HISTOGRAMS, index, from, out) {
+                Some(next) => Place::Histograms(index, next),
+                None => {
+                    out.push(b'}');
                     Place::Element(index + 1)
                 }
-                None => close(out, Place::Tail),
             },
-            (Place::Element(index), Value::Matrix(series)) => match series.get(index) {
-                Some(one) => {
-                    separate(out, index == 0);
-                    out.extend_from_slice(b"{\"metric\":");
-                    push_labels(out, &one.labels);
-                    self.first = true;
-                    Place::Floats(index, 0)
-                }
-                None => close(out, Place::Tail),
-            },
-            (Place::Floats(index, from), Value::Matrix(series)) => {
-                let (next, first) = points(&series[index], from, self.first, &FLOATS, out);
-                self.first = first;
-                next.map_or(Place::Histograms(index, 0), |from| Place::Floats(index, from))
-            }
-            (Place::Histograms(index, from), Value::Matrix(series)) => {
-                let (next, first) = points(&series[index], from, self.first, &HISTOGRAMS, out);
-                self.first = first;
-                if next.is_none() {
-                    out.push(b'}');
-                }
-                next.map_or(Place::Element(index + 1), |from| Place::Histograms(index, from))
-            }
-            _ => self.tail(out),
+            Place::Tail | Place::End => self.tail(out),
         }
     }
 
-    fn head(&self, value: &Value, out: &mut Vec<u8>) -> Place {
+    fn element(&self, index: usize, out: &mut Vec<u8>) -> Place {
+        let separator = if index > 0 { ",{\"metric\":" } else { "{\"metric\":" };
+        let (labels, next) = match &self.answer.value {
+            Value::Vector(samples) => (samples.get(index).map(|s| &s.labels), Place::Element(index + 1)),
+            Value::Matrix(series) => (series.get(index).map(|s| &s.labels), Place::Floats(index, 0)),
+            Value::Scalar(_) | Value::String(_) => (None, Place::Tail),
+        };
+        let Some(labels) = labels else {
+            out.push(b']');
+            return Place::Tail;
+        };
+        out.extend_from_slice(separator.as_bytes());
+        push_labels(out, labels);
+        if let Value::Vector(samples) = &self.answer.value {
+            push_value(out, self.at, &samples[index].point);
+        }
+        next
+    }
+
+    /// Some points of a kind; from which one to go on, if there are more.
+    fn points(&mut self, kind: &Kind, index: usize, from: usize, out: &mut Vec<u8>) -> Option<usize> {
+        let Value::Matrix(series) = &self.answer.value else { return None };
+        let points = &series[index].points;
+        let end = points.len().min(from + POINTS);
+        for (at, point) in points[from..end].iter().filter(|(_, point)| (kind.is)(point)) {
+            let before = if self.first { kind.opening } else { "," };
+            out.extend_from_slice(before.as_bytes());
+            self.first = false;
+            (kind.push)(out, *at, point);
+        }
+        if end < points.len() {
+            return Some(end);
+        }
+        if !std::mem::replace(&mut self.first, true) {
+            out.push(b']');
+        }
+        None
+    }
+
+    fn head(&self, out: &mut Vec<u8>) -> Place {
+        let value = &self.answer.value;
         out.extend_from_slice(b"{\"status\":\"success\",\"data\":{\"resultType\":\"");
         let (kind, place) = match value {
             Value::Scalar(_) => ("scalar", Place::Tail),
@@ -156,42 +177,27 @@ impl Pieces {
     }
 }
 
-fn separate(out: &mut Vec<u8>, first: bool) {
-    if !first {
-        out.push(b',');
-    }
-}
-
-fn close(out: &mut Vec<u8>, next: Place) -> Place {
-    out.push(b']');
-    next
-}
-
-fn instant(sample: &InstantSample, at: Timestamp, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"{\"metric\":");
-    push_labels(out, &sample.labels);
-    match &sample.point {
-        Point::Float(value) => {
-            out.extend_from_slice(b",\"value\":");
-            push_sample(out, at, *value);
-        }
-        Point::Histogram(_) => {
-            out.extend_from_slice(b",\"histogram\":");
-            (HISTOGRAMS.push)(out, at, &sample.point);
-        }
-    }
+/// The rest of an element of an instant vector.
+fn push_value(out: &mut Vec<u8>, at: Timestamp, point: &Point) {
+    let (name, kind) = match point {
+        Point::Float(_) => (",\"value\":", &FLOATS),
+        Point::Histogram(_) => (",\"histogram\":", &HISTOGRAMS),
+    };
+    out.extend_from_slice(name.as_bytes());
+    (kind.push)(out, at, point);
     out.push(b'}');
 }
 
 /// One of the two kinds of points of a series, which stand in lists of their own.
 struct Kind {
-    name: &'static str,
+    /// What begins their list.
+    opening: &'static str,
     is: fn(&Point) -> bool,
     push: fn(&mut Vec<u8>, Timestamp, &Point),
 }
 
 const FLOATS: Kind = Kind {
-    name: "values",
+    opening: ",\"values\":[",
     is: |point| matches!(point, Point::Float(_)),
     push: |out, at, point| {
         if let Point::Float(value) = point {
@@ -201,7 +207,7 @@ const FLOATS: Kind = Kind {
 };
 
 const HISTOGRAMS: Kind = Kind {
-    name: "histograms",
+    opening: ",\"histograms\":[",
     is: |point| matches!(point, Point::Histogram(_)),
     push: |out, at, point| {
         if let Point::Histogram(histogram) = point {
@@ -213,27 +219,6 @@ const HISTOGRAMS: Kind = Kind {
         }
     },
 };
-
-/// Writes some points of a kind; where to go on, if there are more, and whether none has been written yet.
-fn points(series: &RangeSeries, from: usize, mut first: bool, kind: &Kind, out: &mut Vec<u8>) -> (Option<usize>, bool) {
-    let end = series.points.len().min(from + POINTS);
-    for (at, point) in series.points[from..end].iter().filter(|(_, point)| (kind.is)(point)) {
-        if first {
-            out.extend_from_slice(format!(",\"{}\":[", kind.name).as_bytes());
-        } else {
-            out.push(b',');
-        }
-        first = false;
-        (kind.push)(out, *at, point);
-    }
-    if end < series.points.len() {
-        return (Some(end), first);
-    }
-    if !first {
-        out.push(b']');
-    }
-    (None, true)
-}
 
 #[cfg(test)]
 mod tests;

@@ -93,6 +93,8 @@ pub(super) struct Histogram {
     pub(super) positive_counts: Vec<f64>,
     #[prost(int64, tag = "15")]
     pub(super) timestamp: i64,
+    #[prost(double, repeated, tag = "16")]
+    pub(super) custom_values: Vec<f64>,
 }
 
 /// Buckets side by side; the offset counts from the end of the span before.
@@ -130,6 +132,7 @@ impl Histogram {
             positive_spans: spans(&histogram.positive),
             positive_counts: counts(&histogram.positive),
             timestamp,
+            custom_values: histogram.custom_bounds.to_vec(),
         }
     }
 }

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::base::Labels;
+use crate::promql::{InstantSample, RangeSeries};
 use crate::sketch::{NativeBuckets, NativeHistogram};
 
 fn answer(value: Value) -> Answer {

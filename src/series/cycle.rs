@@ -162,8 +162,15 @@ impl Loop {
         let Some(due) = due else { return true };
         let mut pages = Vec::with_capacity(due.groups.len());
         for some in due.groups.chunks(GROUPS_AT_ONCE) {
-            pages.extend(due.pages(&self.shared.head.read(), some));
-            tokio::task::yield_now().await;
+            let made = due.pages(&self.shared.head.read(), some);
+            match self.with_history(made).await {
+                Ok(made) => pages.extend(made),
+                Err(error) => {
+                    self.shared.counters.archive_failures.add(1);
+                    tracing::error!(error = %chain(&error), "pages could not be made; it is tried again");
+                    return false;
+                }
+            }
         }
         if let Err(error) = self.archive.put_pages(due.through, &pages).await {
             self.shared.counters.archive_failures.add(1);

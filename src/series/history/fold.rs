@@ -140,13 +140,23 @@ impl Unpacked {
     fn page(&self, key: PageKey, there: &[Page], out: &mut Rewrite) -> Result<(), Corrupt> {
         let is_within = |k: &PageKey| k.tier == key.tier && key.first <= k.first && k.last() <= key.last();
         let before: Vec<&Page> = there.iter().filter(|p| is_within(&p.key)).collect();
+        let (page, is_changed) = self.written(key, &before)?;
+        if is_changed {
+            out.sources.extend(before.iter().map(|p| p.key));
+            out.pages.push(page);
+        }
+        Ok(())
+    }
+
+    /// A page with what these have and what came, and whether anything came.
+    fn written(&self, key: PageKey, before: &[&Page]) -> Result<(StoredPage, bool), Corrupt> {
         let mut ids: Vec<u64> = before.iter().flat_map(|p| p.series().map(|s| s.0)).collect();
         ids.extend(self.series.keys());
         ids.sort_unstable();
         ids.dedup();
         let (mut writer, mut is_changed) = (PageWriter::new(key), false);
         for id in ids {
-            let (mut last, mut samples) = gather(&before, id)?;
+            let (mut last, mut samples) = gather(before, id)?;
             let new = self.new_samples(id, key);
             is_changed |= !new.is_empty();
             last = last.max_by_time(new.last().map(|s| (s.0, s.1)));
@@ -156,11 +166,7 @@ impl Unpacked {
             let points = Points::Samples(samples.into_iter().map(|s| (s.0, s.1)).collect());
             writer.push(id, SeriesKind::Sample, &Ends { last: last.0, ..Ends::default() }, &points, &folds);
         }
-        if is_changed {
-            out.sources.extend(before.iter().map(|p| p.key));
-            out.pages.push(writer.finish());
-        }
-        Ok(())
+        Ok((writer.finish(), is_changed))
     }
 
     /// What came of a series in a window, at the resolution of its tier.
@@ -175,6 +181,14 @@ impl Unpacked {
         };
         folded(points, folds)
     }
+}
+
+/// One page with what several of the same window have; where they have a sample of the same time, the first counts.
+pub(in crate::series) fn union(key: PageKey, pages: &[Page]) -> Result<StoredPage, Corrupt> {
+    let series = BTreeMap::new();
+    let nothing = Unpacked { group: key.group, nature: Nature::Counter, series };
+    let pages: Vec<&Page> = pages.iter().collect();
+    Ok(nothing.written(key, &pages)?.0)
 }
 
 /// The newest sample.

@@ -1,13 +1,15 @@
 //! Samples of the past go into the archive with a tick.
 
-use crate::series::archive::{ArchiveError, Rewrite, Tick};
+use crate::series::archive::{ArchiveError, Rewrite, StoredPage, Tick};
 use crate::series::codec::Corrupt;
 use crate::series::cycle::Loop;
+use crate::series::pages::open_whole;
 use crate::series::slot::SLOTS_PER_BLOCK;
+use crate::series::total::SeriesKind;
 use crate::series::writer::chain;
 
 use super::History;
-use super::fold::{Ages, GroupPast, by_group};
+use super::fold::{Ages, GroupPast, by_group, union};
 
 impl Loop {
     /// Puts the samples of the past that wait into a tick that has none yet; whether that went well. Some of them may
@@ -31,6 +33,30 @@ impl Loop {
                 false
             }
         }
+    }
+
+    /// Pages of what closed, with what history has brought into their windows before: after a start that found all in
+    /// the journal, both may be of the same ten minutes.
+    pub(in crate::series) async fn with_history(&self, made: Vec<StoredPage>) -> Result<Vec<StoredPage>, ArchiveError> {
+        let Some(first) = made.first().map(|page| page.key) else { return Ok(made) };
+        let groups: Vec<_> = made.iter().map(|page| page.key.group).collect();
+        let there = self.archive.scan(&groups, first.first, first.last()).await?.pages;
+        if there.is_empty() {
+            return Ok(made);
+        }
+        let joined = made.into_iter().map(|page| {
+            let key = page.key;
+            let mut both: Vec<_> = there.iter().filter(|p| p.key == key).cloned().collect();
+            if both.is_empty() {
+                return Ok(page);
+            }
+            both.push(page.clone());
+            let both = open_whole(both, &self.shared.counters);
+            // Only samples have a history; of others it is this very page, whose answer was lost.
+            let is_of_samples = both.iter().all(|p| p.series().all(|(_, kind)| kind == SeriesKind::Sample));
+            if is_of_samples { union(key, &both) } else { Ok(page) }
+        });
+        joined.collect::<Result<_, _>>().map_err(broken)
     }
 
     /// The pages that these samples become part of.

@@ -165,6 +165,7 @@ fn values(head: &mut Head, page: &Page, away: i64) -> Result<(), Corrupt> {
             series.go_on_from(ends);
             series.touched = series.touched.min(match series.kind.is_ours() {
                 true => idle_since,
+                false if series.closed_sample() == Timestamp::MIN => idle_since,
                 false => idle_since.min(Slot::of(series.closed_sample()).plus(away)),
             });
         }

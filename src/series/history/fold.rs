@@ -159,7 +159,7 @@ impl Unpacked {
             let (mut last, mut samples) = gather(before, id)?;
             let new = self.new_samples(id, key);
             is_changed |= !new.is_empty();
-            last = last.max_by_time(new.last().map(|s| (s.0, s.1)));
+            last = last.max_by_time(self.newest_until(id, key.last().end()));
             merge(&mut samples, new);
             let folds = samples.iter().map(|s| s.2).collect::<Vec<_>>();
             let folds = if folds.iter().any(|f| f.count > 1) { folds } else { Vec::new() };
@@ -167,6 +167,12 @@ impl Unpacked {
             writer.push(id, SeriesKind::Sample, &Ends { last: last.0, ..Ends::default() }, &points, &folds);
         }
         Ok((writer.finish(), is_changed))
+    }
+
+    /// The newest sample of a series that came, up to an instant.
+    fn newest_until(&self, id: u64, end: Timestamp) -> Option<(Timestamp, f64)> {
+        let all = self.series.get(&id)?;
+        all.get(all.partition_point(|s| s.0 <= end).checked_sub(1)?).copied()
     }
 
     /// What came of a series in a window, at the resolution of its tier.

@@ -127,7 +127,8 @@ async fn follow(steps: Vec<Step>) {
             Step::Send { series, ago, every, count, value } => {
                 let first = rig.now() - Duration::from_secs(ago);
                 let times = (0..count).map(|i| first + Duration::from_secs(i * every));
-                let times: Vec<_> = times.filter(|at| rig.now().since(*at) > Duration::from_secs(3_900)).collect();
+                let floor = rig.shared.head.read().sample_floor;
+                let times: Vec<_> = times.filter(|at| Slot::of(*at) <= floor).collect();
                 for at in &times {
                     model.entry((series, *at)).or_insert(value);
                 }
@@ -155,7 +156,7 @@ async fn follow(steps: Vec<Step>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(60))]
     #[test]
     fn it_is_there_once_whatever_happens(steps in prop::collection::vec(step(), 1..25)) {
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(follow(steps));

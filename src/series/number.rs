@@ -62,6 +62,36 @@ impl State {
         Ok((time, f64::from_bits(bits)))
     }
 
+    /// Reads samples. Those that come at the pace of the ones before and are whole numbers, which is most of what is
+    /// stored, stay integers on the way.
+    pub(super) fn run(
+        &mut self,
+        from: &mut Get<'_>,
+        count: usize,
+        mut each: impl FnMut(i64, f64),
+    ) -> Result<(), Corrupt> {
+        let mut left = count;
+        while left > 0 {
+            if let Some(mut value) = as_whole(f64::from_bits(self.bits)).filter(|_| self.time != 0) {
+                while left > 0
+                    && let Some(difference) = short_difference(from, 2)
+                {
+                    self.time = self.time.wrapping_add(self.delta);
+                    value += difference;
+                    each(self.time, value as f64);
+                    left -= 1;
+                }
+                self.bits = checked_whole(Some(value))?;
+            }
+            if left > 0 {
+                let (time, value) = self.get(from)?;
+                each(time, value);
+                left -= 1;
+            }
+        }
+        Ok(())
+    }
+
     fn step(&mut self, time: i64, bits: u64) {
         // The first sample's distance from zero lets nothing expect.
         self.delta = if self.time == 0 { 0 } else { time.wrapping_sub(self.time) };
@@ -118,7 +148,7 @@ impl Values {
         while left > 0 {
             if let Some(mut value) = as_whole(f64::from_bits(self.0)) {
                 while left > 0
-                    && let Some(difference) = short_difference(from)
+                    && let Some(difference) = short_difference(from, 1)
                 {
                     value += difference;
                     each(value as f64);
@@ -135,18 +165,20 @@ impl Values {
     }
 }
 
-/// A difference of whole numbers that is written in one byte or two, if that is what comes next.
-fn short_difference(from: &mut Get<'_>) -> Option<i64> {
+/// A difference of whole numbers that is written in one byte or two above so many flags, none of which is set, if that
+/// is what comes next.
+#[inline]
+fn short_difference(from: &mut Get<'_>, flags: u32) -> Option<i64> {
     let (head, length) = match from.0 {
         [byte, ..] if *byte < 0x80 => (u64::from(*byte), 1),
         [low, high, ..] if *high < 0x80 => (u64::from(*low & 0x7f) | u64::from(*high) << 7, 2),
         _ => return None,
     };
-    if head & 1 != 0 {
+    if head & ((1 << flags) - 1) != 0 {
         return None;
     }
     from.0 = from.0.get(length..)?;
-    Some(unzigzag(head >> 1))
+    Some(unzigzag(head >> flags))
 }
 
 /// A value as it is written.
@@ -212,11 +244,20 @@ mod tests {
             }
             let (mut from, mut state) = (Get(&out), State::default());
             let (mut from_values, mut alone) = (Get(&values), Values::default());
-            for (time, bits) in expected {
+            for (time, bits) in expected.iter().copied() {
                 let (t, v) = state.get(&mut from).unwrap();
                 prop_assert_eq!((t, v.to_bits()), (time, bits));
                 prop_assert_eq!(alone.get(&mut from_values).unwrap().to_bits(), bits);
             }
+            let mut run = Vec::new();
+            State::default().run(&mut Get(&out), expected.len(), |t, v| run.push((t, v.to_bits()))).unwrap();
+            prop_assert_eq!(&run, &expected);
+            let skipped = expected.len() / 3;
+            let mut some = Vec::new();
+            let wanted = expected.len() - skipped;
+            Values::default().get_some(&mut Get(&values), skipped, wanted, &mut some).unwrap();
+            let bits: Vec<u64> = some.into_iter().map(f64::to_bits).collect();
+            prop_assert_eq!(bits, expected[skipped..].iter().map(|s| s.1).collect::<Vec<_>>());
             prop_assert!(from.is_empty() && from_values.is_empty());
         }
 
@@ -226,6 +267,8 @@ mod tests {
             while state.get(&mut from).is_ok() {}
             let (mut from, mut values) = (Get(&bytes), Values::default());
             while values.get(&mut from).is_ok() {}
+            let _any = State::default().run(&mut Get(&bytes), 100, |_, _| ());
+            let _any = Values::default().get_some(&mut Get(&bytes), 3, 100, &mut Vec::new());
         }
     }
 

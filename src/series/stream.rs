@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::base::Timestamp;
+use crate::promql::FloatsBuilder;
 use crate::sketch::NativeHistogram;
 
 use super::codec::{BoundsTable, Corrupt, Get, Put};
@@ -117,8 +118,19 @@ impl Samples {
     }
 
     /// All of them.
+    #[cfg(test)]
     pub(super) fn iter(&self) -> impl Iterator<Item = Result<(Timestamp, f64), Corrupt>> + '_ {
         read(&self.bytes, self.len, State::default())
+    }
+
+    /// Adds those with `start < t <= end`.
+    pub(super) fn add_to(&self, start: Timestamp, end: Timestamp, out: &mut FloatsBuilder) -> Result<(), Corrupt> {
+        State::default().run(&mut Get(&self.bytes), self.len as usize, |time, value| {
+            let at = Timestamp::from_millis(time);
+            if start < at && at <= end {
+                out.push(at, value);
+            }
+        })
     }
 
     /// Those that are not closed.

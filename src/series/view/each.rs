@@ -19,8 +19,9 @@ const SERIES_AT_ONCE: usize = 192;
 /// Series, or samples, that are handed on together.
 const HANDED_SERIES: usize = 64;
 const HANDED_SAMPLES: usize = 40_000;
-/// What has no more in pages than this many bytes is read without a change of threads.
+/// What has no more in pages than this many bytes, of so many series, is read without a change of threads.
 pub(super) const INLINE_BYTES: usize = 64 << 10;
+const INLINE_SERIES: usize = 32;
 
 impl View {
     /// Hands on what was taken, in no particular order, until that is not wanted any more.
@@ -32,7 +33,8 @@ impl View {
     ) -> Result<(), SourceError> {
         let parts = parts(&taken);
         let reads = parts.into_iter().map(|part| self.read_part(taken.clone(), part, selection.clone(), take.clone()));
-        let at_once = available_parallelism().map_or(1, usize::from);
+        // One more than can work: it waits for the archive meanwhile.
+        let at_once = available_parallelism().map_or(1, usize::from) + 1;
         let mut reads = stream::iter(reads).buffer_unordered(at_once);
         while let Some(go_on) = reads.try_next().await? {
             if go_on.is_break() {
@@ -50,7 +52,7 @@ impl View {
         take: Arc<dyn Take>,
     ) -> Result<ControlFlow<()>, SourceError> {
         let archived = Archived::read(self, &taken, &taken.series[part.clone()], &selection).await?;
-        if archived.bytes() <= INLINE_BYTES {
+        if part.len() <= INLINE_SERIES && archived.bytes() <= INLINE_BYTES {
             return hand_on(&taken, part, &archived, &selection, take.as_ref());
         }
         let work = move || hand_on(&taken, part, &archived, &selection, take.as_ref());

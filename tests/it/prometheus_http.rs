@@ -5,6 +5,7 @@ mod classic;
 mod clients;
 mod differences;
 mod grafana;
+mod history;
 mod peers;
 mod replies;
 
@@ -39,22 +40,31 @@ pub(super) struct Reply {
 
 impl Pair {
     pub(super) async fn start() -> Self {
+        Self::start_with_age(0).await
+    }
+
+    /// The samples are so many seconds older.
+    pub(super) async fn start_with_age(seconds: i64) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let service = Plimsoll::start(folder.path(), "objectives: []\n").await;
         let prometheus = Prometheus::start_with("global: {}\n", &["--web.enable-remote-write-receiver"]);
         prometheus.wait_ready().await;
-        let base = (SystemClock.now().as_millis() / 15_000 - SAMPLES - 1) * 15_000;
+        let base = (SystemClock.now().as_millis() / 15_000 - SAMPLES - 1) * 15_000 - seconds * 1000;
         let pair = Self { service, prometheus, base, _folder: folder };
         for url in pair.urls() {
             assert_eq!(send(&url, samples(base)).await, 204, "{url}");
         }
-        let query = format!("/api/v1/query?query=count(%7Bjob!=%22%22%7D)&time={}", pair.seconds(600));
-        until("both have all series", Duration::from_secs(20), || async {
-            let counts = pair.both("GET", &query, None).await.map(|r| r.json["data"]["result"][0]["value"][1].clone());
+        pair.wait_until_both_have_all().await;
+        pair
+    }
+
+    pub(super) async fn wait_until_both_have_all(&self) {
+        let query = format!("/api/v1/query?query=count(%7Bjob!=%22%22%7D)&time={}", self.seconds(600));
+        until("both have all series", Duration::from_secs(30), || async {
+            let counts = self.both("GET", &query, None).await.map(|r| r.json["data"]["result"][0]["value"][1].clone());
             if counts.iter().all(|c| *c == "14") { Ok(()) } else { Err(format!("{counts:?}")) }
         })
         .await;
-        pair
     }
 
     /// Theirs, ours.

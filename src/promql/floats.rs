@@ -159,40 +159,91 @@ impl<'a> FloatsView<'a> {
     }
 }
 
-/// Collects the samples of one series after the other.
-#[derive(Debug, Default)]
+/// Collects the samples of one series after the other. As long as a series has the times of the one before, it gets
+/// those, and none are copied.
+#[derive(Debug)]
 pub struct FloatsBuilder {
-    times: Vec<Timestamp>,
     values: Vec<f64>,
     /// Of the last series that was finished.
     shared: Arc<Vec<Timestamp>>,
+    shared_columns: Vec<Laid>,
+    /// So many of the shared times are those of this series too; `None`: it has its own.
+    same: Option<usize>,
+    times: Vec<Timestamp>,
+    columns: Vec<Laid>,
+}
+
+/// A column of times that was laid down whole: at which place, and which it was.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Laid {
+    place: usize,
+    address: usize,
+    len: usize,
+}
+
+impl Default for FloatsBuilder {
+    fn default() -> Self {
+        Self {
+            values: Vec::new(),
+            shared: Arc::default(),
+            shared_columns: Vec::new(),
+            same: Some(0),
+            times: Vec::new(),
+            columns: Vec::new(),
+        }
+    }
 }
 
 impl FloatsBuilder {
     /// Adds a sample.
-    #[inline]
     pub fn push(&mut self, at: Timestamp, value: f64) {
-        self.times.push(at);
+        match &mut self.same {
+            Some(same) if self.shared.get(*same) == Some(&at) => *same += 1,
+            _ => self.own_times().push(at),
+        }
         self.values.push(value);
     }
 
-    /// Both columns, to be made longer by the same number.
-    pub fn columns(&mut self) -> (&mut Vec<Timestamp>, &mut Vec<f64>) {
-        (&mut self.times, &mut self.values)
+    /// Adds these times, in milliseconds; as many values are to follow in [`values`](Self::values). The column must
+    /// stay where it is as long as the builder is used: it is known again by its place.
+    pub fn lay(&mut self, column: &[i64]) {
+        let place = self.same.unwrap_or(self.times.len());
+        let laid = Laid { place, address: column.as_ptr().addr(), len: column.len() };
+        match &mut self.same {
+            Some(same) if self.shared_columns.get(self.columns.len()) == Some(&laid) => *same += laid.len,
+            _ => self.own_times().extend(column.iter().copied().map(Timestamp::from_millis)),
+        }
+        self.columns.push(laid);
+    }
+
+    /// Where the values of laid times go.
+    pub fn values(&mut self) -> &mut Vec<f64> {
+        &mut self.values
+    }
+
+    fn own_times(&mut self) -> &mut Vec<Timestamp> {
+        if let Some(same) = self.same.take() {
+            self.times.extend_from_slice(&self.shared[..same]);
+        }
+        &mut self.times
     }
 
     /// What was collected since the last call, in the order of time; of two samples at one time the first stays.
     pub fn finish(&mut self) -> Floats {
         let values = std::mem::take(&mut self.values);
         self.values.reserve(values.len());
-        if self.times != *self.shared {
-            let ascends = self.times.windows(2).all(|pair| pair[0] < pair[1]);
-            if !ascends {
-                return in_order(self.times.drain(..).zip(values).collect());
+        if self.same != Some(self.shared.len()) {
+            self.own_times();
+            let times = std::mem::take(&mut self.times);
+            if !times.is_sorted_by(|a, b| a < b) {
+                *self = Self::default();
+                return in_order(times.into_iter().zip(values).collect());
             }
-            self.shared = Arc::new(self.times.clone());
+            self.shared_columns.clone_from(&self.columns);
+            self.shared = Arc::new(times);
         }
-        self.times.clear();
+        (self.same, self.times) = (Some(0), Vec::new());
+        self.columns.clear();
         Floats { times: self.shared.clone(), values }
     }
 }
@@ -224,6 +275,31 @@ mod tests {
         let jumbled = collect(&[(2, 2.0), (1, 1.0), (2, 9.0)]);
         assert_eq!(jumbled.to_vec(), [(at(1), 1.0), (at(2), 2.0)]);
         assert_eq!(collect(&[(1, 7.0)]).to_vec(), [(at(1), 7.0)]);
+        assert_eq!(collect(&[]).to_vec(), []);
+    }
+
+    #[test]
+    fn columns_are_known_again_by_their_place() {
+        let (a, b) = ([1000, 2000], [3000, 4000]);
+        let mut builder = FloatsBuilder::default();
+        let mut collect = |columns: &[&[i64]], last: &[i64]| {
+            for column in columns {
+                builder.lay(column);
+                builder.values().extend(column.iter().map(|t| *t as f64));
+            }
+            last.iter().for_each(|t| builder.push(Timestamp::from_millis(*t), 0.5));
+            builder.finish()
+        };
+        let first = collect(&[&a, &b], &[5000]);
+        let again = collect(&[&a, &b], &[5000]);
+        assert!(Arc::ptr_eq(first.times(), again.times()) && first == again);
+        let times = |floats: Floats| floats.times().iter().map(|t| t.as_millis()).collect::<Vec<_>>();
+        assert_eq!(times(collect(&[&a], &[5000])), [1000, 2000, 5000]);
+        assert_eq!(times(collect(&[&b], &[5000, 6000])), [3000, 4000, 5000, 6000]);
+        assert_eq!(times(collect(&[], &[1000, 3000])), [1000, 3000]);
+        assert_eq!(times(collect(&[&b], &[])), [3000, 4000]);
+        assert_eq!(times(collect(&[&b, &a], &[5000])), [1000, 2000, 3000, 4000, 5000], "in the order of time");
+        assert_eq!(times(collect(&[&a, &b], &[])), [1000, 2000, 3000, 4000]);
     }
 
     #[test]

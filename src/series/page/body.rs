@@ -86,7 +86,8 @@ impl Body {
         let first = times.partition_point(|t| *t <= start.as_millis());
         let last = times.partition_point(|t| *t <= end.as_millis()).max(first);
         let wanted = times.get(first..last).ok_or(Corrupt)?;
-        let (all_times, values) = out.columns();
+        out.lay(wanted);
+        let values = out.values();
         match *codec {
             codec::CONSTANT => {
                 let value = Values::default().get(&mut from)?;
@@ -95,7 +96,6 @@ impl Body {
             codec::VALUES | codec::FOLDED => Values::default().get_some(&mut from, first, wanted.len(), values)?,
             _ => return Err(Corrupt),
         }
-        all_times.extend(wanted.iter().copied().map(Timestamp::from_millis));
         Ok(())
     }
 

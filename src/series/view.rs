@@ -9,6 +9,7 @@
 //! readers see one, whose counter was reset.
 
 mod archived;
+mod collector;
 mod each;
 mod ended;
 mod exact;

@@ -1,24 +1,24 @@
 //! From the parser's tree to a [`Plan`].
 
+mod calls;
 mod info;
+mod operators;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use promql_parser::parser::token::{self, TokenType};
 use promql_parser::parser::{
-    AggregateExpr, AtModifier, BinaryExpr, Call as ParsedCall, Expr, LabelModifier, Offset, SubqueryExpr,
-    VectorMatchCardinality, VectorSelector,
+    AggregateExpr, AtModifier, BinaryExpr, Expr, Offset, SubqueryExpr, VectorMatchCardinality, VectorSelector,
 };
 
 use super::{
-    Aggregate, AggregateOp, Arithmetic, Binary, Call, Cardinality, Comparison, Fetch, LabelSet, Node, Operator, Plan,
-    RangeArgument, RangeCall, RangeSamples, Selector, SetOperator, Shift, Steps,
+    Aggregate, Binary, Cardinality, Fetch, LabelSet, Node, Plan, RangeArgument, RangeCall, RangeSamples, Selector,
+    Shift, Steps,
 };
 use crate::base::time::millis;
 use crate::base::{Labels, LabelsBuilder, METRIC_NAME, MatchOp, Matcher};
 use crate::promql::engine::QueryError;
-use crate::promql::functions::{Kind, label, lookup};
 use crate::promql::parse::{MAX_DEPTH, matchers};
+use operators::{aggregate_op, label_set, operator};
 
 /// The step of a subquery that names none: Prometheus's default evaluation interval.
 const SUBQUERY_STEP: i64 = 60_000;
@@ -181,103 +181,6 @@ impl Builder {
         let grouping = e.modifier.as_ref().map(label_set);
         Ok(Node::Aggregate(Box::new(Aggregate { op: aggregate_op(e.op)?, argument, parameter, grouping })))
     }
-
-    fn call(&mut self, e: &ParsedCall, steps: Steps, depth: usize) -> Result<Call, QueryError> {
-        let name = e.func.name;
-        let kind = lookup(name).ok_or_else(|| bad(format!("function {name}() is not supported")))?;
-        let args: Vec<&Expr> = e.args.args.iter().map(Box::as_ref).collect();
-        let mut node = |i: usize| match args.get(i) {
-            Some(arg) => self.node(arg, steps, depth + 1),
-            None => Err(bad(format!("argument {} of {name}() is missing", i + 1))),
-        };
-        let text = |i: usize| args.get(i).map_or(Ok(String::new()), |arg| string_literal(arg, name));
-        Ok(match kind {
-            Kind::Range(function) => return self.range_call(name, function, &args, steps, depth),
-            Kind::AbsentOverTime => return self.absent_over_time(&args, steps, depth),
-            Kind::Timestamp => return self.timestamp(&args, steps, depth),
-            Kind::Float(function) => Call::Float { function, argument: node(0)? },
-            Kind::Date(function) => {
-                let now = || Node::Call(Box::new(Call::Vector(Node::Call(Box::new(Call::Time)))));
-                Call::Float { function, argument: if args.is_empty() { now() } else { node(0)? } }
-            }
-            Kind::Parameters(function) => {
-                let parameters = (1..args.len()).map(&mut node).collect::<Result<_, _>>()?;
-                Call::Parameters { function, argument: node(0)?, parameters }
-            }
-            Kind::Histogram(function) => {
-                let last = args.len().saturating_sub(1);
-                let parameters = (0..last).map(&mut node).collect::<Result<_, _>>()?;
-                Call::Histogram { function, argument: node(last)?, parameters }
-            }
-            Kind::HistogramQuantile => Call::HistogramQuantile { quantile: node(0)?, argument: node(1)? },
-            Kind::HistogramQuantiles => Call::HistogramQuantiles {
-                argument: node(0)?,
-                label: text(1)?,
-                quantiles: (2..args.len()).map(node).collect::<Result<_, _>>()?,
-            },
-            Kind::StartTimestamp => Call::Nothing(node(0)?),
-            Kind::Info => return self.info(&args, steps, depth),
-            Kind::HistogramFraction => Call::HistogramFraction { lower: node(0)?, upper: node(1)?, argument: node(2)? },
-            Kind::LabelReplace => Call::LabelReplace {
-                argument: node(0)?,
-                replace: label::Replace::new(text(1)?, text(2)?, text(3)?, &text(4)?)?,
-            },
-            Kind::LabelJoin => {
-                let sources = (3..args.len()).map(text).collect::<Result<_, _>>()?;
-                Call::LabelJoin { argument: node(0)?, join: label::Join::new(text(1)?, text(2)?, sources)? }
-            }
-            Kind::Sort { descending } => Call::Sort { argument: node(0)?, descending },
-            Kind::SortByLabel { descending } => {
-                let labels = (1..args.len()).map(text).collect::<Result<_, _>>()?;
-                Call::SortByLabel { argument: node(0)?, labels, descending }
-            }
-            Kind::Absent => Call::Absent { argument: node(0)?, labels: labels_for_absent(args.first().copied())? },
-            Kind::Scalar => Call::Scalar(node(0)?),
-            Kind::Vector => Call::Vector(node(0)?),
-            Kind::Extreme { larger } => Call::Extreme { larger, left: node(0)?, right: node(1)? },
-            Kind::Time => Call::Time,
-            Kind::Constant(constant) => return Ok(Call::Scalar(Node::Number(constant(&self.query)))),
-        })
-    }
-
-    fn range_call(
-        &mut self,
-        name: &'static str,
-        function: crate::promql::functions::RangeFn,
-        args: &[&Expr],
-        steps: Steps,
-        depth: usize,
-    ) -> Result<Call, QueryError> {
-        let mut argument = None;
-        let mut parameters = Vec::new();
-        for arg in args {
-            match is_range(arg) {
-                true => argument = Some(self.range(arg, steps, depth + 1)?),
-                false => parameters.push(self.node(arg, steps, depth + 1)?),
-            }
-        }
-        let argument = argument.ok_or_else(|| bad(format!("{name}() needs a range vector")))?;
-        let keep_name = matches!(name, "last_over_time" | "first_over_time");
-        if !parameters.iter().all(|p| matches!(p, Node::Number(_))) {
-            self.keep(&argument);
-        }
-        self.calls.push(RangeCall { name, function, keep_name, argument, parameters, steps });
-        Ok(Call::Range(self.calls.len() - 1))
-    }
-
-    fn absent_over_time(&mut self, args: &[&Expr], steps: Steps, depth: usize) -> Result<Call, QueryError> {
-        let arg = args.first().copied().ok_or_else(|| bad("absent_over_time() needs a range vector"))?;
-        let labels = labels_for_absent(Some(arg))?;
-        Ok(Call::AbsentOverTime { argument: self.kept_range(arg, steps, depth + 1)?, labels })
-    }
-
-    fn timestamp(&mut self, args: &[&Expr], steps: Steps, depth: usize) -> Result<Call, QueryError> {
-        let arg = args.first().copied().ok_or_else(|| bad("timestamp() needs an instant vector"))?;
-        match without_parens(arg) {
-            Expr::VectorSelector(e) => Ok(Call::TimestampOf(self.selector(e, steps)?)),
-            _ => Ok(Call::Timestamp(self.node(arg, steps, depth + 1)?)),
-        }
-    }
 }
 
 /// The instants of a subquery: multiples of its step, counted from the epoch so that they do not move
@@ -345,54 +248,4 @@ fn labels_for_absent(expr: Option<&Expr>) -> Result<Labels, QueryError> {
         }
     }
     Ok(labels.build())
-}
-
-fn label_set(modifier: &LabelModifier) -> LabelSet {
-    match modifier {
-        LabelModifier::Include(l) => LabelSet::Only(l.labels.clone()),
-        LabelModifier::Exclude(l) => LabelSet::Without(l.labels.clone()),
-    }
-}
-
-fn operator(op: TokenType) -> Result<Operator, QueryError> {
-    use Operator::{Arithmetic as A, Compare as C, Set as S};
-    Ok(match op.id() {
-        token::T_ADD => A(Arithmetic::Add),
-        token::T_SUB => A(Arithmetic::Subtract),
-        token::T_MUL => A(Arithmetic::Multiply),
-        token::T_DIV => A(Arithmetic::Divide),
-        token::T_MOD => A(Arithmetic::Modulo),
-        token::T_POW => A(Arithmetic::Power),
-        token::T_ATAN2 => A(Arithmetic::Atan2),
-        token::T_EQLC => C(Comparison::Equal),
-        token::T_NEQ => C(Comparison::NotEqual),
-        token::T_LSS => C(Comparison::Less),
-        token::T_LTE => C(Comparison::LessOrEqual),
-        token::T_GTR => C(Comparison::Greater),
-        token::T_GTE => C(Comparison::GreaterOrEqual),
-        token::T_LAND => S(SetOperator::And),
-        token::T_LOR => S(SetOperator::Or),
-        token::T_LUNLESS => S(SetOperator::Unless),
-        _ => return Err(bad(format!("operator {op} is not supported"))),
-    })
-}
-
-fn aggregate_op(op: TokenType) -> Result<AggregateOp, QueryError> {
-    Ok(match op.id() {
-        token::T_SUM => AggregateOp::Sum,
-        token::T_AVG => AggregateOp::Average,
-        token::T_COUNT => AggregateOp::Count,
-        token::T_MIN => AggregateOp::Min,
-        token::T_MAX => AggregateOp::Max,
-        token::T_GROUP => AggregateOp::Group,
-        token::T_STDDEV => AggregateOp::StandardDeviation,
-        token::T_STDVAR => AggregateOp::Variance,
-        token::T_TOPK => AggregateOp::Top,
-        token::T_BOTTOMK => AggregateOp::Bottom,
-        token::T_COUNT_VALUES => AggregateOp::CountValues,
-        token::T_QUANTILE => AggregateOp::Quantile,
-        token::T_LIMITK => AggregateOp::Limit,
-        token::T_LIMIT_RATIO => AggregateOp::LimitRatio,
-        _ => return Err(bad(format!("aggregation {op} is not supported"))),
-    })
 }

@@ -8,10 +8,10 @@ use std::iter::Peekable;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::{Labels, Timestamp};
+use crate::base::Timestamp;
 use crate::promql::source::is_stale;
 use crate::promql::{Floats, FloatsBuilder, Selection, SeriesSamples, SourceError};
-use crate::sketch::{Histogram, NativeHistogram, format_le};
+use crate::sketch::{Histogram, NativeHistogram};
 
 use super::super::TICK;
 use super::super::codec::Corrupt;
@@ -20,7 +20,8 @@ use super::super::page::Points;
 use super::super::slot::{Slot, slots_in};
 use super::super::total::Total;
 use super::archived::{Archived, Part};
-use super::forms::{Forms, bucket, derived};
+use super::collector::Collector;
+use super::forms::derived;
 use super::taken::{Taken, TakenSeries};
 
 /// Bytes could not be understood.
@@ -311,82 +312,6 @@ impl<'a> Walk<'a> {
     }
 }
 
-type Pairs = Vec<(Timestamp, f64)>;
-
-/// Collects the samples of one series in all wanted forms.
-struct Collector {
-    forms: Arc<Forms>,
-    plain: Pairs,
-    native: Vec<(Timestamp, Arc<NativeHistogram>)>,
-    count: Pairs,
-    sum: Pairs,
-    /// By bound, ascending; `None`: not wanted.
-    buckets: Vec<(f64, Option<(String, Pairs)>)>,
-}
-
-impl Collector {
-    fn new(forms: Arc<Forms>) -> Self {
-        Self { forms, plain: Vec::new(), native: Vec::new(), count: Vec::new(), sum: Vec::new(), buckets: Vec::new() }
-    }
-
-    fn push(&mut self, at: Timestamp, total: &Total, changed: bool) {
-        match total {
-            Total::Counter(v) => self.plain.push((at, *v)),
-            Total::Histogram(h) => self.histogram(at, h, changed),
-        }
-    }
-
-    fn histogram(&mut self, at: Timestamp, h: &Histogram, changed: bool) {
-        if self.forms.plain {
-            let same = self.native.last().filter(|_| !changed).map(|(_, n)| n.clone());
-            self.native.push((at, same.unwrap_or_else(|| Arc::new(h.to_native()))));
-        }
-        if self.forms.count {
-            self.count.push((at, h.count() as f64));
-        }
-        if self.forms.sum {
-            self.sum.push((at, h.sum()));
-        }
-        if self.forms.buckets.is_some() {
-            for (bound, count) in h.cumulative().chain([(f64::INFINITY, h.count())]) {
-                self.bucket(bound, at, count);
-            }
-        }
-    }
-
-    fn bucket(&mut self, bound: f64, at: Timestamp, count: u64) {
-        let place = match self.buckets.binary_search_by(|(b, _)| b.total_cmp(&bound)) {
-            Ok(place) => place,
-            Err(place) => {
-                let le = format_le(bound);
-                let wanted = self.forms.wants_bucket(&le).then(|| (le, Pairs::new()));
-                self.buckets.insert(place, (bound, wanted));
-                place
-            }
-        };
-        if let Some((_, floats)) = &mut self.buckets[place].1 {
-            floats.push((at, count as f64));
-        }
-    }
-
-    fn finish(self, labels: &Labels, builder: &mut FloatsBuilder) -> Vec<SeriesSamples> {
-        let mut floats = |labels, pairs: Pairs| {
-            pairs.into_iter().for_each(|(at, value)| builder.push(at, value));
-            SeriesSamples { labels, floats: builder.finish(), histograms: Vec::new() }
-        };
-        let mut out = vec![SeriesSamples { histograms: self.native, ..floats(labels.clone(), self.plain) }];
-        if self.forms.count {
-            out.push(floats(derived(labels, "_count"), self.count));
-        }
-        if self.forms.sum {
-            out.push(floats(derived(labels, "_sum"), self.sum));
-        }
-        let buckets = self.buckets.into_iter().filter_map(|(_, wanted)| wanted);
-        out.extend(buckets.map(|(le, values)| floats(bucket(labels, &le), values)));
-        out
-    }
-}
-
 /// Makes one of stored series with the same labels, and sorts by labels.
 pub(super) fn join(mut all: Vec<SeriesSamples>) -> Vec<SeriesSamples> {
     all.sort_by(|a, b| a.labels.cmp(&b.labels));
@@ -394,7 +319,7 @@ pub(super) fn join(mut all: Vec<SeriesSamples>) -> Vec<SeriesSamples> {
     for next in all {
         match out.last_mut().filter(|last| last.labels == next.labels) {
             Some(last) => {
-                let mut floats: Pairs = last.floats.iter().chain(next.floats.iter()).collect();
+                let mut floats: Vec<_> = last.floats.iter().chain(next.floats.iter()).collect();
                 floats.sort_by_key(|(at, _)| *at);
                 keep_later(&mut floats);
                 last.floats = floats.into_iter().collect();

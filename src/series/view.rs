@@ -17,6 +17,7 @@ mod forms;
 mod listing;
 mod points;
 mod taken;
+mod walk;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

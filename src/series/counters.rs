@@ -43,6 +43,8 @@ pub struct Counters {
     pub journal_failures: Number,
     /// Present: 1 while the last entry could not be written.
     pub journal_failing: Number,
+    /// Present: bytes of the journal that the archive may not have yet, of those written since the start.
+    pub journal_held: Number,
     /// Nanoseconds spent writing and syncing entries.
     pub journal_nanos: Number,
     /// Nanoseconds the last entry took.

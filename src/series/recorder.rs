@@ -70,9 +70,11 @@ impl RecorderHandle {
 }
 
 impl RecorderHandle {
-    /// Whether it holds samples of the past while too many wait already.
-    fn has_no_room_for(&self, batch: &Batch) -> bool {
-        if self.shared.counters.history_waiting.get() < ROOM {
+    /// Whether it holds samples of the past while too many wait already, or fill half of the journal: the other half is
+    /// for what happens now.
+    pub(super) fn has_no_room_for(&self, batch: &Batch) -> bool {
+        let Shared { counters, settings, .. } = self.shared.as_ref();
+        if counters.history_waiting.get() < ROOM && counters.journal_held.get() < settings.journal_max_bytes / 2 {
             return false;
         }
         let floor = self.shared.head.read().sample_floor.end();

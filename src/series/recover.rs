@@ -308,7 +308,7 @@ impl Replay<'_> {
         if self.segment != Some(segment) {
             self.segment = Some(segment);
             self.dictionary = Dictionary::default();
-            self.segments.push_back(SegmentUse { id: segment, last_slot: Slot::NONE, last_entry: 0 });
+            self.segments.push_back(SegmentUse { id: segment, last_slot: Slot::NONE, last_entry: 0, bytes: 0 });
         }
         match self.dictionary.decode(bytes, self.archived, entry) {
             Ok(()) => self.entry(entry),

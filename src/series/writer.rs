@@ -106,6 +106,8 @@ pub(super) struct SegmentUse {
     pub(super) id: SegmentId,
     pub(super) last_slot: Slot,
     pub(super) last_entry: u64,
+    /// What was written to it since the start.
+    pub(super) bytes: u64,
 }
 
 /// See the module.
@@ -326,14 +328,21 @@ impl Writer {
     fn used(&mut self, draft: &Draft, number: u64) {
         let id = self.journal.segment();
         if self.segments.back().is_none_or(|s| s.id != id) {
-            self.segments.push_back(SegmentUse { id, last_slot: Slot::NONE, last_entry: 0 });
+            self.segments.push_back(SegmentUse { id, last_slot: Slot::NONE, last_entry: 0, bytes: 0 });
         }
         if let Some(segment) = self.segments.back_mut() {
             let settled = draft.settlements.iter().map(|(_, s)| s.slot);
             let last = draft.changes.iter().map(|(_, c)| slot_of(c)).chain(settled).max();
             segment.last_slot = segment.last_slot.max(last.unwrap_or(Slot::NONE));
             segment.last_entry = number;
+            segment.bytes = self.segment_bytes;
         }
+        self.note_held();
+    }
+
+    /// How much of the journal is in use, as far as it was written since the start.
+    fn note_held(&self) {
+        self.shared.counters.journal_held.set(self.segments.iter().map(|s| s.bytes).sum());
     }
 
     fn apply(&mut self, plan: Plan, number: u64, now: Timestamp) -> Vec<Recorded> {
@@ -393,6 +402,7 @@ impl Writer {
         if let Some(id) = done {
             self.trim(id);
         }
+        self.note_held();
     }
 
     fn rotate(&mut self, through: Slot, entry: u64) {

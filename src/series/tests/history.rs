@@ -162,3 +162,20 @@ proptest! {
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(follow(steps));
     }
 }
+
+#[tokio::test]
+async fn the_past_leaves_half_of_the_journal_to_the_present() {
+    let (mut rig, ..) = Rig::memory().await;
+    let lane = super::super::lane::lane(1).0;
+    let recorder = RecorderHandle { lane, stopping: Arc::default(), shared: rig.shared.clone() };
+    let old = || batch([past("x", 0, rig.now() - Duration::from_secs(DAY), 1.0)]);
+    let now = || batch([past("x", 0, rig.now(), 1.0), add("c", rig.now(), 1.0)]);
+    assert!(!recorder.has_no_room_for(&old()));
+    rig.shared.counters.journal_held.set(rig.shared.settings.journal_max_bytes / 2);
+    assert!(recorder.has_no_room_for(&old()) && !recorder.has_no_room_for(&now()));
+    assert!(matches!(recorder.record(old()).await, Err(RecordError::Full)));
+    assert_eq!(rig.shared.counters.dropped_for(DropReason::Overloaded), 1);
+    let sent = batch([past("x", 0, rig.now(), 1.0)]);
+    rig.record(sent);
+    assert!(rig.shared.counters.journal_held.get() < 1000, "what was written since the start");
+}

@@ -288,6 +288,34 @@ pub const EXPRESSIONS: &[&str] = &[
     "avg_over_time((sum by (job) (rate(requests_total[1m])) > bool 10)[30m:1m])",
 ];
 
+/// Each function, operator and aggregation in the shapes that it can have; answered by both.
+pub fn combinations() -> Vec<String> {
+    let mut all = Vec::new();
+    let counters = ["rate", "increase", "irate", "resets", "changes", "count_over_time", "last_over_time"];
+    let gauges = ["delta", "idelta", "deriv", "sum_over_time", "avg_over_time", "min_over_time", "max_over_time"];
+    let more = ["stddev_over_time", "stdvar_over_time", "present_over_time", "count_over_time", "changes"];
+    let of_counters = counters.iter().map(|f| (f, "requests_total{job=\"api\"}"));
+    let of_gauges = gauges.iter().chain(&more).map(|f| (f, "memory_bytes"));
+    for (function, selector) in of_counters.chain(of_gauges) {
+        all.push(format!("{function}({selector}[4m10s])"));
+        all.push(format!("sum by (instance) ({function}({selector}[11m] offset 2m))"));
+        all.push(format!("max_over_time({function}({selector}[3m])[9m:40s])"));
+        all.push(format!("{function}({selector}[7m] @ 1700003011) + {function}({selector}[2m])"));
+    }
+    for operator in ["+", "-", "*", "/", "%", "^", "==", "!=", ">", "<", ">=", "<="] {
+        all.push(format!("memory_bytes {operator} 3"));
+        all.push(format!("2 {operator} up"));
+        all.push(format!("memory_bytes {operator} ignoring (version) build_info"));
+        all.push(format!("requests_total {operator} on (job, instance) group_left up"));
+    }
+    for aggregation in ["sum", "avg", "min", "max", "count", "group", "stddev", "stdvar"] {
+        all.push(format!("{aggregation} by (job, code) (rate(requests_total[5m]))"));
+        all.push(format!("{aggregation} without (code) (requests_total > 100)"));
+        all.push(format!("{aggregation}(temperature or memory_bytes)"));
+    }
+    all
+}
+
 /// Refused by both before evaluation.
 pub const REFUSED: &[&str] = &[
     "sum(",

@@ -8,8 +8,8 @@ pub mod outbox;
 use std::path::Path;
 use std::time::Duration;
 
-use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Connection, SqlitePool};
 
 use super::migrate::{MigrateError, Migration, migrate};
 
@@ -65,7 +65,13 @@ impl SqliteStore {
             .auto_vacuum(SqliteAutoVacuum::Incremental)
             .pragma("journal_size_limit", "4194304")
             .busy_timeout(Duration::from_secs(10));
-        let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await;
+        // On a full disk SQLite ends a transaction by itself, and sqlx then counts it as open for ever: such a connection
+        // begins no other one, and is replaced.
+        let pool = SqlitePoolOptions::new().max_connections(4).before_acquire(|connection, _| {
+            let is_free = !connection.is_in_transaction();
+            Box::pin(std::future::ready(Ok(is_free)))
+        });
+        let pool = pool.connect_with(options).await;
         let pool = pool.map_err(|source| OpenError::Open { path: name.clone(), source })?;
         archive::prepare(&pool).await.map_err(|source| OpenError::Open { path: name.clone(), source })?;
         let applied = migrate(&pool, MIGRATIONS).await.map_err(|source| OpenError::Migrate { path: name, source })?;

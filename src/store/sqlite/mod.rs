@@ -8,8 +8,12 @@ pub mod outbox;
 use std::path::Path;
 use std::time::Duration;
 
-use sqlx::sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection, SqlitePool};
+use sqlx::sqlite::{
+    SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+    SqliteTransactionManager,
+};
+use sqlx::{Connection, SqliteConnection, SqlitePool};
+use sqlx_core::transaction::TransactionManager;
 
 use super::migrate::{MigrateError, Migration, migrate};
 
@@ -65,12 +69,8 @@ impl SqliteStore {
             .auto_vacuum(SqliteAutoVacuum::Incremental)
             .pragma("journal_size_limit", "4194304")
             .busy_timeout(Duration::from_secs(10));
-        // On a full disk SQLite ends a transaction by itself, and sqlx then counts it as open for ever: such a connection
-        // begins no other one, and is replaced.
-        let pool = SqlitePoolOptions::new().max_connections(4).before_acquire(|connection, _| {
-            let is_free = !connection.is_in_transaction();
-            Box::pin(std::future::ready(Ok(is_free)))
-        });
+        let pool =
+            SqlitePoolOptions::new().max_connections(4).before_acquire(|connection, _| Box::pin(settle(connection)));
         let pool = pool.connect_with(options).await;
         let pool = pool.map_err(|source| OpenError::Open { path: name.clone(), source })?;
         archive::prepare(&pool).await.map_err(|source| OpenError::Open { path: name.clone(), source })?;
@@ -87,4 +87,19 @@ impl SqliteStore {
     pub async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+/// On a full disk SQLite ends a transaction by itself, and sqlx then counts it as open for ever: no other one can begin on
+/// that connection, and on that disk no other connection can be opened. One that is open in truth ends for both.
+async fn settle(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    if connection.is_in_transaction() {
+        sqlx::raw_sql("BEGIN").execute(&mut *connection).await?;
+        if connection.is_in_transaction() {
+            SqliteTransactionManager::rollback(connection).await?;
+        } else {
+            // It had ended meanwhile.
+            sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await?;
+        }
+    }
+    Ok(true)
 }
